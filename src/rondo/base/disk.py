@@ -21,7 +21,9 @@ def disk_errors(path: Path, doing: str) -> Iterator[None]:
     except OSError as error:
         if error.errno in _DISK:
             raise NoSpace(
-                f"cannot {doing}: {error.strerror}", where=str(path), hint="free space or fix the folder's rights"
+                f"cannot {doing}: {error.strerror}",
+                where=str(path),
+                hint="free space or fix the folder's rights",
             ) from error
         raise
 

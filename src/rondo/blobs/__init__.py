@@ -1,1 +1,1 @@
-"""."""
+"""Files by digest. Extension room: one module a kind of store."""

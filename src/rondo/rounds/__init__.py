@@ -1,1 +1,1 @@
-"""."""
+"""Decisions, pure: event in, commands out. No clock, no socket, no disk."""

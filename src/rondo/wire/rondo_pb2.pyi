@@ -69,18 +69,20 @@ class QuitReply(_message.Message):
     def __init__(self) -> None: ...
 
 class Holding(_message.Message):
-    __slots__ = ("run", "phase", "round", "task", "patience")
+    __slots__ = ("run", "phase", "round", "task", "patience", "asks")
     RUN_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     PATIENCE_FIELD_NUMBER: _ClassVar[int]
+    ASKS_FIELD_NUMBER: _ClassVar[int]
     run: int
     phase: str
     round: int
     task: str
     patience: float
-    def __init__(self, run: _Optional[int] = ..., phase: _Optional[str] = ..., round: _Optional[int] = ..., task: _Optional[str] = ..., patience: _Optional[float] = ...) -> None: ...
+    asks: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, run: _Optional[int] = ..., phase: _Optional[str] = ..., round: _Optional[int] = ..., task: _Optional[str] = ..., patience: _Optional[float] = ..., asks: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Order(_message.Message):
     __slots__ = ("nothing", "engage", "work", "recall", "leave", "ask")

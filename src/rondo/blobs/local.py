@@ -1,0 +1,52 @@
+"""Blobs in a local folder, two levels deep: ``ab/abcdef...``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rondo.tensors.digest import parse_digest
+
+from rondo.base.disk import disk_errors
+from rondo.base.errors import NotFound
+from rondo.base.options import Options as BaseOptions
+
+
+class Options(BaseOptions):
+    """``folder``: where the files are kept."""
+
+    folder: str
+
+
+def build(options: Options) -> LocalBlobs:
+    return LocalBlobs(Path(options.folder))
+
+
+class LocalBlobs:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def _path(self, digest: str) -> Path:
+        name = parse_digest(digest)
+        return self._folder / name[:2] / name
+
+    def adopt(self, path: Path, digest: str) -> None:
+        target = self._path(digest)
+        with disk_errors(target, "keep the file"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, target)
+
+    def local(self, digest: str) -> Path:
+        path = self._path(digest)
+        if not path.is_file():
+            raise NotFound(f"no file {digest} in the store", where=str(self._folder))
+        return path
+
+    def stat(self, digest: str) -> int | None:
+        try:
+            return self._path(digest).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def delete(self, digest: str) -> None:
+        self._path(digest).unlink(missing_ok=True)

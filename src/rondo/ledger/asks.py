@@ -1,0 +1,52 @@
+"""Questions of an admin to a client: asked, answered, or withdrawn; exactly one of the last two happens."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from rondo.ledger.ledger import Tx
+from rondo.ledger.tables import asks
+
+
+@dataclass(frozen=True)
+class Ask:
+    id: str
+    client: str
+    name: str
+    args: Sequence[str]
+    by: str
+    state: str
+    answer: Any
+    at: float
+
+
+def put(tx: Tx, ask: Ask) -> None:
+    tx.execute(insert(asks).values(**ask.__dict__))
+
+
+def pending(tx: Tx, client: str, in_hand: Collection[str]) -> Ask | None:
+    """The oldest question for ``client`` that it does not have in hand already."""
+    where = (asks.c.client == client, asks.c.state == "pending", asks.c.id.not_in(list(in_hand)))
+    row = tx.execute(select(asks).where(*where).order_by(asks.c.at)).first()
+    return Ask(**row._mapping) if row else None
+
+
+def answer(tx: Tx, ask_id: str, client: str, value: dict[str, Any]) -> bool:
+    """Keep the answer; False when the question was withdrawn (or is not this client's)."""
+    where = (asks.c.id == ask_id, asks.c.client == client, asks.c.state == "pending")
+    return tx.execute(update(asks).where(*where).values(state="answered", answer=value)).rowcount == 1
+
+
+def withdraw(tx: Tx, ask_id: str) -> Ask | None:
+    """End the waiting: the answered question, or None after it has been withdrawn."""
+    tx.execute(update(asks).where(asks.c.id == ask_id, asks.c.state == "pending").values(state="withdrawn"))
+    return answered(tx, ask_id)
+
+
+def answered(tx: Tx, ask_id: str) -> Ask | None:
+    row = tx.execute(select(asks).where(asks.c.id == ask_id, asks.c.state == "answered")).first()
+    return Ask(**row._mapping) if row else None

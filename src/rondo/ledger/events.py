@@ -1,0 +1,47 @@
+"""What happened, numbered: the stream that ``watch`` and every live view follow, and can take up again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import func, insert, select
+
+from rondo.ledger.ledger import Tx
+from rondo.ledger.tables import events, settings
+
+
+@dataclass(frozen=True)
+class Event:
+    number: int
+    at: float
+    run: int
+    kind: str
+    data: Mapping[str, Any]
+
+
+def record(tx: Tx, now: float, run: int, kind: str, data: Mapping[str, Any] | None = None) -> None:
+    """Append an event; ``run`` 0 is the server itself."""
+    tx.execute(insert(events).values(at=now, run=run, kind=kind, data=dict(data or {})))
+
+
+def after(tx: Tx, number: int, run: int | None = None, limit: int = 500) -> list[Event]:
+    query = select(events).where(events.c.number > number).order_by(events.c.number).limit(limit)
+    if run is not None:
+        query = query.where(events.c.run == run)
+    return [Event(**row._mapping) for row in tx.execute(query)]
+
+
+def last_number(tx: Tx) -> int:
+    return int(tx.execute(select(func.max(events.c.number))).scalar() or 0)
+
+
+def setting(tx: Tx, key: str) -> str | None:
+    value = tx.execute(select(settings.c.value).where(settings.c.key == key)).scalar()
+    return None if value is None else str(value)
+
+
+def put_setting(tx: Tx, key: str, value: str) -> None:
+    tx.execute(settings.delete().where(settings.c.key == key))
+    tx.execute(insert(settings).values(key=key, value=value))

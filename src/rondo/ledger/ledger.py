@@ -1,0 +1,113 @@
+"""The door to the database: one thread, one transaction at a time, errors in our own words.
+
+Operations are plain functions ``(tx, ...) -> value`` in the modules beside this one; ``await ledger.do(function,
+...)`` runs one inside a transaction. SQLite (WAL) by default, any SQLAlchemy URL otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import SingletonThreadPool
+
+from rondo.base.errors import Conflict, LedgerBusy, NoSpace, RondoError
+from rondo.ledger import tables
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Tx = Connection
+
+SCHEMA = "1"
+BUSY_SECONDS = 5.0
+
+
+class Ledger:
+    """Use as ``async with Ledger(url) as ledger``. Raises ``LedgerBusy`` when another process holds the database."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._engine = _engine(url)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+
+    async def __aenter__(self) -> Ledger:
+        try:
+            await self.do(_migrate)
+        except BaseException:
+            await self._close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._engine.dispose)
+        self._thread.shutdown(wait=True)
+
+    async def do(self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``operation`` in one transaction: all of it is committed, or nothing is."""
+
+        def transaction() -> T:
+            try:
+                with self._engine.begin() as tx:
+                    return operation(tx, *args, **kwargs)
+            except DBAPIError as error:
+                raise _wrapped(error, self._url) from error
+
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, transaction))
+
+
+def sqlite_url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_size=1, max_overflow=0)
+    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, poolclass=SingletonThreadPool)
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # we begin transactions ourselves
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=NORMAL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _wrapped(error: DBAPIError, url: str) -> RondoError:
+    text = str(error.orig)
+    if "readonly" in text or "unable to open" in text or "disk" in text:
+        return NoSpace(f"the ledger cannot be written: {text}", where=url, hint="free space or fix the folder's rights")
+    if isinstance(error, OperationalError):
+        return LedgerBusy(
+            f"the ledger is not to be had: {text}",
+            where=url,
+            hint="end the other process that holds it, then try again",
+        )
+    return RondoError(f"the ledger refused: {text}", where=url)
+
+
+def _migrate(tx: Tx) -> None:
+    """Make the tables of a new ledger; refuse one that a newer Rondo wrote."""
+    if not inspect(tx).has_table("settings"):
+        tables.metadata.create_all(tx)
+        tx.execute(insert(tables.settings).values(key="schema", value=SCHEMA))
+        return
+    found = tx.execute(select(tables.settings.c.value).where(tables.settings.c.key == "schema")).scalar()
+    if found != SCHEMA:
+        raise Conflict(
+            f"the ledger has schema {found}, this Rondo reads {SCHEMA}",
+            hint="use the Rondo version that wrote it",
+        )

@@ -1,0 +1,82 @@
+"""Versions of a run's global model. Version ``v`` is what round ``v`` starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import insert, select, update
+
+from rondo.ledger.ledger import Tx
+from rondo.ledger.tables import models, offers
+
+
+@dataclass(frozen=True)
+class Model:
+    run: int
+    version: int
+    digest: str
+    size: int
+    kept: bool
+    metrics: Mapping[str, float]
+    provenance: Mapping[str, Any]
+    at: float
+
+
+@dataclass(frozen=True)
+class OfferRow:
+    upload: str
+    client: str
+    digest: str
+    size: int
+    offer: bytes
+    at: float
+
+
+def add(tx: Tx, model: Model) -> None:
+    tx.execute(insert(models).values(**model.__dict__))
+
+
+def get(tx: Tx, run: int, version: int) -> Model | None:
+    row = tx.execute(select(models).where(models.c.run == run, models.c.version == version)).first()
+    return Model(**row._mapping) if row else None
+
+
+def last(tx: Tx, run: int) -> Model | None:
+    row = tx.execute(select(models).where(models.c.run == run).order_by(models.c.version.desc()).limit(1)).first()
+    return Model(**row._mapping) if row else None
+
+
+def of_run(tx: Tx, run: int) -> list[Model]:
+    return [
+        Model(**row._mapping)
+        for row in tx.execute(select(models).where(models.c.run == run).order_by(models.c.version))
+    ]
+
+
+def measure(tx: Tx, run: int, version: int, values: Mapping[str, float]) -> None:
+    tx.execute(update(models).where(models.c.run == run, models.c.version == version).values(metrics=dict(values)))
+
+
+def forget(tx: Tx, run: int, keep: set[int]) -> list[str]:
+    """Mark all versions but ``keep`` as no longer kept; returns the digests that nobody else refers to."""
+    rows = tx.execute(select(models).where(models.c.run == run, models.c.kept, models.c.version.not_in(keep))).all()
+    where = (models.c.run == run, models.c.version.in_([row.version for row in rows]))
+    tx.execute(update(models).where(*where).values(kept=False))
+    in_use = set(tx.execute(select(models.c.digest).where(models.c.kept)).scalars())
+    return [row.digest for row in rows if row.digest not in in_use]
+
+
+def put_offer(tx: Tx, offer: OfferRow) -> None:
+    tx.execute(offers.delete().where(offers.c.upload == offer.upload))
+    tx.execute(insert(offers).values(**offer.__dict__))
+
+
+def offer(tx: Tx, upload: str) -> OfferRow | None:
+    row = tx.execute(select(offers).where(offers.c.upload == upload)).first()
+    return OfferRow(**row._mapping) if row else None
+
+
+def drop_offer(tx: Tx, upload: str) -> None:
+    tx.execute(offers.delete().where(offers.c.upload == upload))

@@ -1,0 +1,191 @@
+"""Rounds and what clients contributed to them. An update counts once its row is here; closing a round is the
+transaction that fixes which rows count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import and_, func, insert, select, update
+
+from rondo.ledger.ledger import Tx
+from rondo.ledger.tables import contributions, declines, metrics, rounds
+
+
+@dataclass(frozen=True)
+class RoundRow:
+    run: int
+    round: int
+    task: str  # train, validate
+    state: str  # open, folding, committed, failed
+    version: int
+    opened_at: float
+    enough_at: float | None
+    ended_at: float | None
+
+
+@dataclass(frozen=True)
+class Contribution:
+    run: int
+    round: int
+    task: str
+    client: str
+    digest: str
+    size: int
+    kind: str
+    samples: float
+    steps: float
+    metrics: Mapping[str, float]
+    local_metrics: Mapping[str, float]
+    omitted: Sequence[str]
+    seconds: float
+    at: float
+
+
+Key = tuple[int, int, str]  # run, round, task
+
+
+def _is(table: Any, key: Key) -> Any:
+    return and_(table.c.run == key[0], table.c.round == key[1], table.c.task == key[2])
+
+
+def open_round(tx: Tx, key: Key, version: int, now: float) -> RoundRow:
+    """Open the round, or find it as it was when the server died."""
+    found = get(tx, key)
+    if found is None:
+        values = {
+            "run": key[0],
+            "round": key[1],
+            "task": key[2],
+            "state": "open",
+            "version": version,
+            "opened_at": now,
+        }
+        tx.execute(insert(rounds).values(**values))
+        found = get(tx, key)
+        assert found is not None
+    return found
+
+
+def get(tx: Tx, key: Key) -> RoundRow | None:
+    row = tx.execute(select(rounds).where(_is(rounds, key))).first()
+    return RoundRow(**row._mapping) if row else None
+
+
+def current(tx: Tx, run: int) -> RoundRow | None:
+    """The newest round of ``run``, whatever its state."""
+    query = (
+        select(rounds).where(rounds.c.run == run).order_by(rounds.c.opened_at.desc(), rounds.c.round.desc()).limit(1)
+    )
+    row = tx.execute(query).first()
+    return RoundRow(**row._mapping) if row else None
+
+
+def last_committed(tx: Tx, run: int) -> int | None:
+    where = (rounds.c.run == run, rounds.c.task == "train", rounds.c.state == "committed")
+    return tx.execute(select(func.max(rounds.c.round)).where(*where)).scalar()
+
+
+def note_enough(tx: Tx, key: Key, now: float) -> None:
+    tx.execute(update(rounds).where(_is(rounds, key), rounds.c.enough_at.is_(None)).values(enough_at=now))
+
+
+def close_round(tx: Tx, key: Key) -> list[Contribution]:
+    """From here on nothing more counts; returns what does, by client name."""
+    tx.execute(update(rounds).where(_is(rounds, key), rounds.c.state == "open").values(state="folding"))
+    return accepted(tx, key)
+
+
+def end_round(tx: Tx, key: Key, state: str, now: float) -> None:
+    tx.execute(update(rounds).where(_is(rounds, key)).values(state=state, ended_at=now))
+
+
+def refusal(tx: Tx, run: int, round_number: int, task: str, client: str) -> str:
+    """Why a contribution of ``client`` would not count now; "" when it would."""
+    row = get(tx, (run, round_number, task))
+    now = current(tx, run)
+    if row is None or now is None:
+        return f"Contribution refused: round {round_number} of run {run} is not open"
+    if (now.round, now.task) != (round_number, task):
+        return f"Contribution refused: it is for round {round_number}, the current round is {now.round}"
+    if has_answered(tx, (run, round_number, task), client):
+        return f"Contribution refused: {client} has already contributed to round {round_number}"
+    if row.state != "open":
+        return f"Contribution refused: round {round_number} is closed, aggregation has begun"
+    return ""
+
+
+def accept(tx: Tx, contribution: Contribution) -> str:
+    """Count the contribution. Returns "" or the reason why it does not count (then nothing is written)."""
+    c = contribution
+    reason = refusal(tx, c.run, c.round, c.task, c.client)
+    if reason:
+        return reason
+    tx.execute(insert(contributions).values(**c.__dict__))
+    rows = [
+        {
+            "run": c.run,
+            "round": c.round,
+            "client": c.client,
+            "scope": scope,
+            "name": name,
+            "value": value,
+            "samples": c.samples,
+        }
+        for scope, values in (("global", c.metrics), ("local", c.local_metrics))
+        for name, value in values.items()
+    ]
+    if rows:
+        tx.execute(insert(metrics), rows)
+    return ""
+
+
+def accepted(tx: Tx, key: Key) -> list[Contribution]:
+    query = select(contributions).where(_is(contributions, key)).order_by(contributions.c.client)
+    return [Contribution(**row._mapping) for row in tx.execute(query)]
+
+
+def has_answered(tx: Tx, key: Key, client: str) -> bool:
+    query = select(contributions.c.client).where(_is(contributions, key), contributions.c.client == client)
+    return tx.execute(query).first() is not None
+
+
+def decline(tx: Tx, key: Key, client: str, failure: Mapping[str, Any], now: float) -> bool:
+    """This client sits the round out, and says why; the first reason is kept."""
+    if declined(tx, key).get(client) is not None or has_answered(tx, key, client):
+        return False
+    values = {
+        "run": key[0],
+        "round": key[1],
+        "task": key[2],
+        "client": client,
+        "failure": dict(failure),
+        "at": now,
+    }
+    tx.execute(insert(declines).values(**values))
+    return True
+
+
+def declined(tx: Tx, key: Key) -> dict[str, Mapping[str, Any]]:
+    query = select(declines.c.client, declines.c.failure).where(_is(declines, key)).order_by(declines.c.at)
+    return {row.client: row.failure for row in tx.execute(query)}
+
+
+def counts(tx: Tx, run: int) -> dict[str, tuple[int, int]]:
+    """Per client: last accepted round, number of contributions."""
+    query = (
+        select(contributions.c.client, func.max(contributions.c.round), func.count())
+        .where(contributions.c.run == run, contributions.c.task == "train")
+        .group_by(contributions.c.client)
+    )
+    return {client: (last, number) for client, last, number in tx.execute(query)}
+
+
+def metric_rows(tx: Tx, run: int) -> list[dict[str, Any]]:
+    query = (
+        select(metrics)
+        .where(metrics.c.run == run)
+        .order_by(metrics.c.round, metrics.c.client, metrics.c.scope, metrics.c.name)
+    )
+    return [dict(row._mapping) for row in tx.execute(query)]

@@ -1,0 +1,195 @@
+"""Runs, who takes part in them, and what is deployed where. State changes are compare-and-set."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, func, insert, select, update
+
+from rondo.ledger.ledger import Tx
+from rondo.ledger.tables import deployments, packages, participants, runs
+
+OPEN = ("submitted", "dispatching", "running", "validating")
+
+
+@dataclass(frozen=True)
+class Run:
+    id: int
+    number: int
+    name: str
+    state: str  # submitted, dispatching, running, validating, finished, aborted, failed
+    package: str
+    package_size: int
+    by: str
+    invites: str  # all, named
+    created_at: float
+    started_at: float | None
+    ended_at: float | None
+    start_round: int
+    num_rounds: int
+    seed: str
+    best_version: int | None
+    error: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class Participant:
+    run: int
+    client: str
+    state: str  # invited, prepared, failed, stopped
+    package: str
+    package_size: int
+    reason: Mapping[str, Any] | None
+    changed_at: float
+
+
+@dataclass(frozen=True)
+class Deployment:
+    number: int
+    target: str
+    name: str
+    package: str
+    package_size: int
+    at: float
+
+
+@dataclass(frozen=True)
+class Package:
+    name: str
+    digest: str
+    size: int
+    by: str
+    at: float
+
+
+def add(tx: Tx, values: Mapping[str, Any]) -> int:
+    """A new run; returns its id."""
+    key = tx.execute(insert(runs).values(**values)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
+
+
+def get(tx: Tx, run: int) -> Run | None:
+    row = tx.execute(select(runs).where(runs.c.id == run)).first()
+    return Run(**row._mapping) if row else None
+
+
+def open_runs(tx: Tx) -> list[Run]:
+    return [Run(**r._mapping) for r in tx.execute(select(runs).where(runs.c.state.in_(OPEN)).order_by(runs.c.id))]
+
+
+def latest(tx: Tx, number: int | None = None) -> Run | None:
+    """The newest run, of that run number where one is given."""
+    query = select(runs).order_by(runs.c.id.desc()).limit(1)
+    row = tx.execute(query if number is None else query.where(runs.c.number == number)).first()
+    return Run(**row._mapping) if row else None
+
+
+def listed(tx: Tx, limit: int = 200) -> list[Run]:
+    return [Run(**row._mapping) for row in tx.execute(select(runs).order_by(runs.c.id.desc()).limit(limit))]
+
+
+def next_number(tx: Tx) -> int:
+    highest = max(
+        int(tx.execute(select(func.max(column))).scalar() or 0) for column in (runs.c.number, deployments.c.number)
+    )
+    return highest + 1
+
+
+def advance(tx: Tx, run: int, before: Collection[str], after: str, **values: Any) -> bool:
+    """Compare-and-set: to ``after`` if the run is in one of ``before``; False when someone else was first."""
+    where = (runs.c.id == run, runs.c.state.in_(list(before)))
+    return tx.execute(update(runs).where(*where).values(state=after, **values)).rowcount == 1
+
+
+def note(tx: Tx, run: int, **values: Any) -> None:
+    tx.execute(update(runs).where(runs.c.id == run).values(**values))
+
+
+# ---- who takes part
+
+
+def invite(tx: Tx, run: int, client: str, package: Package | Deployment | Run, now: float) -> None:
+    """Ask ``client`` to take part (again): it will be told at its next waiting call."""
+    digest, size = (
+        (package.digest, package.size) if isinstance(package, Package) else (package.package, package.package_size)
+    )
+    tx.execute(delete(participants).where(participants.c.run == run, participants.c.client == client))
+    values = {
+        "run": run,
+        "client": client,
+        "state": "invited",
+        "package": digest,
+        "package_size": size,
+        "changed_at": now,
+    }
+    tx.execute(insert(participants).values(**values))
+
+
+def participant(tx: Tx, run: int, client: str) -> Participant | None:
+    row = tx.execute(select(participants).where(participants.c.run == run, participants.c.client == client)).first()
+    return Participant(**row._mapping) if row else None
+
+
+def taking_part(tx: Tx, run: int) -> list[Participant]:
+    query = select(participants).where(participants.c.run == run).order_by(participants.c.client)
+    return [Participant(**row._mapping) for row in tx.execute(query)]
+
+
+def set_participant(
+    tx: Tx, key: tuple[int, str], state: str, now: float, reason: Mapping[str, Any] | None = None
+) -> bool:
+    """Change a participant's state; a stopped one stays stopped until it is invited again."""
+    where = (participants.c.run == key[0], participants.c.client == key[1], participants.c.state != "stopped")
+    return (
+        tx.execute(update(participants).where(*where).values(state=state, reason=reason, changed_at=now)).rowcount == 1
+    )
+
+
+def engagement(tx: Tx, client: str) -> tuple[Run, Participant] | None:
+    """The open run that ``client`` takes part in, if any."""
+    query = (
+        select(runs, participants)
+        .join(participants, participants.c.run == runs.c.id)
+        .where(participants.c.client == client, runs.c.state.in_(OPEN[1:]))
+        .order_by(runs.c.id)
+    )
+    row = tx.execute(query).first()
+    if row is None:
+        return None
+    run = Run(**{column.name: row._mapping[column] for column in runs.c})
+    return run, Participant(**{column.name: row._mapping[column] for column in participants.c})
+
+
+# ---- staging and deployment
+
+
+def stage(tx: Tx, package: Package) -> None:
+    tx.execute(delete(packages).where(packages.c.name == package.name))
+    tx.execute(insert(packages).values(**package.__dict__))
+
+
+def staged(tx: Tx, name: str) -> Package | None:
+    row = tx.execute(select(packages).where(packages.c.name == name)).first()
+    return Package(**row._mapping) if row else None
+
+
+def deploy(tx: Tx, deployment: Deployment) -> None:
+    where = (deployments.c.number == deployment.number, deployments.c.target == deployment.target)
+    tx.execute(delete(deployments).where(*where))
+    tx.execute(insert(deployments).values(**deployment.__dict__))
+
+
+def deployed(tx: Tx, number: int, target: str) -> Deployment | None:
+    query = select(deployments).where(deployments.c.number == number, deployments.c.target == target)
+    row = tx.execute(query).first()
+    return Deployment(**row._mapping) if row else None
+
+
+def number_exists(tx: Tx, number: int) -> bool:
+    used = select(runs.c.id).where(runs.c.number == number)
+    return tx.execute(used).first() is not None or bool(
+        tx.execute(select(deployments.c.target).where(deployments.c.number == number)).first()
+    )

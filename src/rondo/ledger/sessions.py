@@ -1,0 +1,74 @@
+"""Who is logged in: token hashes bound to certificates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, insert, select, update
+
+from rondo.ledger.ledger import Tx
+from rondo.ledger.tables import sessions
+
+
+@dataclass(frozen=True)
+class Session:
+    token: str  # hash
+    instance: str
+    name: str
+    role: str
+    fingerprint: str
+    address: str
+    version: str
+    state: str
+    reason: str
+    joined_at: float
+    seen_at: float
+    leave: str
+
+
+def add(tx: Tx, session: Session) -> None:
+    tx.execute(insert(sessions).values(**session.__dict__))
+
+
+def by_token(tx: Tx, token: str) -> Session | None:
+    row = tx.execute(select(sessions).where(sessions.c.token == token)).first()
+    return Session(**row._mapping) if row else None
+
+
+def present(tx: Tx, role: str = "client") -> list[Session]:
+    """Sessions that count as logged in (here, or away for now), by instance name."""
+    query = select(sessions).where(sessions.c.role == role, sessions.c.state != "gone").order_by(sessions.c.instance)
+    return [Session(**row._mapping) for row in tx.execute(query)]
+
+
+def count(tx: Tx) -> int:
+    query = select(func.count()).select_from(sessions).where(sessions.c.role == "client", sessions.c.state != "gone")
+    return int(tx.execute(query).scalar_one())
+
+
+def revive(tx: Tx, token: str, fingerprint: str, address: str, now: float) -> None:
+    """Take up an earlier session again: same instance, same token, perhaps a renewed certificate."""
+    values = {
+        "fingerprint": fingerprint,
+        "address": address,
+        "state": "here",
+        "reason": "",
+        "seen_at": now,
+        "leave": "",
+    }
+    tx.execute(update(sessions).where(sessions.c.token == token).values(**values))
+
+
+def mark(tx: Tx, token: str, state: str, reason: str, now: float) -> None:
+    tx.execute(update(sessions).where(sessions.c.token == token).values(state=state, reason=reason, seen_at=now))
+
+
+def seen(tx: Tx, times: dict[str, float]) -> None:
+    """Write down when each token was last heard of."""
+    for token, at in times.items():
+        tx.execute(update(sessions).where(sessions.c.token == token, sessions.c.seen_at < at).values(seen_at=at))
+
+
+def order_leave(tx: Tx, instance: str, how: str) -> None:
+    where = (sessions.c.instance == instance, sessions.c.state != "gone")
+    tx.execute(update(sessions).where(*where).values(leave=how))

@@ -1,0 +1,205 @@
+"""The tables. One row is one fact; times are seconds since the epoch; JSON columns hold small values only.
+
+Runs have an ``id`` that is never used again and a ``number`` (Clara's run number, the folder ``run_N``) that may be.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+metadata = MetaData()
+
+settings = Table(
+    "settings",
+    metadata,
+    Column("key", String(64), primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token", String(64), primary_key=True),  # hash of the token, never the token
+    Column("instance", String(160), nullable=False),
+    Column("name", String(128), nullable=False),  # certificate's common name
+    Column("role", String(16), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("address", String(128), nullable=False),
+    Column("version", String(32), nullable=False),
+    Column("state", String(16), nullable=False),  # here, away, gone
+    Column("reason", Text, nullable=False, default=""),
+    Column("joined_at", Float, nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("leave", String(16), nullable=False, default=""),  # "", shutdown, restart: an order to this client
+)
+Index("sessions_instance", sessions.c.instance)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("number", Integer, nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("package", String(80), nullable=False),
+    Column("package_size", Integer, nullable=False),
+    Column("by", String(128), nullable=False),
+    Column("invites", String(16), nullable=False),  # all: every client that logs in; named: those started by name
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("ended_at", Float),
+    Column("start_round", Integer, nullable=False),
+    Column("num_rounds", Integer, nullable=False),
+    Column("seed", String(128), nullable=False),
+    Column("best_version", Integer),
+    Column("error", JSON),
+)
+
+participants = Table(
+    "participants",
+    metadata,
+    Column("run", Integer, primary_key=True),
+    Column("client", String(160), primary_key=True),
+    Column("state", String(16), nullable=False),  # invited, prepared, failed, stopped
+    Column("package", String(80), nullable=False),
+    Column("package_size", Integer, nullable=False),
+    Column("reason", JSON),
+    Column("changed_at", Float, nullable=False),
+)
+
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("target", String(160), primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("package", String(80), nullable=False),
+    Column("package_size", Integer, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+packages = Table(
+    "packages",
+    metadata,
+    Column("name", String(128), primary_key=True),  # the folder's name in the staging area
+    Column("digest", String(80), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("by", String(128), nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+rounds = Table(
+    "rounds",
+    metadata,
+    Column("run", Integer, primary_key=True),
+    Column("round", Integer, primary_key=True),
+    Column("task", String(16), primary_key=True),  # train, validate
+    Column("state", String(16), nullable=False),  # open, folding, committed, failed
+    Column("version", Integer, nullable=False),  # of the model handed out
+    Column("opened_at", Float, nullable=False),
+    Column("enough_at", Float),  # when min_clients had answered: the grace wait counts from here
+    Column("ended_at", Float),
+)
+
+contributions = Table(
+    "contributions",
+    metadata,
+    Column("run", Integer, primary_key=True),
+    Column("round", Integer, primary_key=True),
+    Column("task", String(16), primary_key=True),
+    Column("client", String(160), primary_key=True),
+    Column("digest", String(80), nullable=False),  # "" for a validate task
+    Column("size", Integer, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("samples", Float, nullable=False),
+    Column("steps", Float, nullable=False),
+    Column("metrics", JSON, nullable=False),
+    Column("local_metrics", JSON, nullable=False),
+    Column("omitted", JSON, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+declines = Table(
+    "declines",
+    metadata,
+    Column("run", Integer, primary_key=True),
+    Column("round", Integer, primary_key=True),
+    Column("task", String(16), primary_key=True),
+    Column("client", String(160), primary_key=True),
+    Column("failure", JSON, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("run", Integer, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("digest", String(80), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("kept", Boolean, nullable=False),  # the file is still there
+    Column("metrics", JSON, nullable=False),
+    Column("provenance", JSON, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+metrics = Table(
+    "metrics",
+    metadata,
+    Column("run", Integer, primary_key=True),
+    Column("round", Integer, primary_key=True),
+    Column("client", String(160), primary_key=True),
+    Column("scope", String(8), primary_key=True),  # global: of the model received; local: of the model trained
+    Column("name", String(128), primary_key=True),
+    Column("value", Float, nullable=False),
+    Column("samples", Float, nullable=False),
+)
+
+offers = Table(
+    "offers",
+    metadata,
+    Column("upload", String(64), primary_key=True),
+    Column("client", String(160), nullable=False),
+    Column("digest", String(80), nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("offer", LargeBinary, nullable=False),
+    Column("at", Float, nullable=False),
+)
+
+asks = Table(
+    "asks",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("client", String(160), nullable=False),
+    Column("name", String(64), nullable=False),
+    Column("args", JSON, nullable=False),
+    Column("by", String(128), nullable=False),
+    Column("state", String(16), nullable=False),  # pending, answered, withdrawn
+    Column("answer", JSON),
+    Column("at", Float, nullable=False),
+)
+Index("asks_client", asks.c.client, asks.c.state)
+
+events = Table(
+    "events",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("at", Float, nullable=False),
+    Column("run", Integer, nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("data", JSON, nullable=False),
+)
+Index("events_run", events.c.run, events.c.number)
