@@ -1,0 +1,1 @@
+"""Tests. A regular package, because installed distributions bring a top-level ``tests`` of their own."""
