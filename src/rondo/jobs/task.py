@@ -6,6 +6,7 @@ the model file, so that nothing is copied until the trainer asks for it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,3 +60,14 @@ class Update:
     metrics: Mapping[str, float] = field(default_factory=dict)
     local_metrics: Mapping[str, float] = field(default_factory=dict)
     steps: float = 0.0
+
+
+def derive_seed(seed: str, *parts: str | int) -> int:
+    """A number in [0, 2**63) that depends on every part and on their order, and on nothing else.
+
+    SHA-256 over the parts, each preceded by its length (so that ``"ab", "c"`` differs from ``"a", "bc"``). A task's
+    seed is ``derive_seed(seed of the run, site name, round)``.
+    """
+    words = [str(part).encode() for part in (seed, *parts)]
+    text = b"".join(b"%d:%s," % (len(word), word) for word in words)
+    return int.from_bytes(hashlib.sha256(text).digest()[:8], "big") >> 1
