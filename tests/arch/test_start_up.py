@@ -1,0 +1,53 @@
+"""What a program imports when it starts: `rondo --help` nothing heavy, a training process no network."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import pytest
+
+SLOW = {"grpc", "sqlalchemy", "alembic", "cryptography", "torch", "sklearn", "pandas", "pyzipper"}
+HEAVY = SLOW | {"numpy", "matplotlib", "google", "yaml"}
+NOT_IN_A_WORKER = SLOW | {"typer", "matplotlib"}
+
+HELP = "import sys; sys.argv = ['rondo', '--help']; from rondo.cli.main import main; main()"
+
+
+def loaded(code: str) -> set[str]:
+    """Top-level modules that a fresh Python holds after ``code``, however it ended."""
+    script = f"import atexit, sys; atexit.register(lambda: sys.stderr.write(' '.join(sys.modules)))\n{code}"
+    outcome = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert outcome.returncode == 0, outcome.stderr
+    return {name.partition(".")[0] for name in outcome.stderr.splitlines()[-1].split()}
+
+
+def test_help_loads_nothing_heavy() -> None:
+    assert loaded(HELP) & HEAVY == set()
+
+
+@pytest.mark.parametrize("code", ["import rondo", "import rondo; rondo.Update", "import rondo.base.rooms"])
+def test_the_package_alone_loads_nothing_heavy(code: str) -> None:
+    assert loaded(code) & HEAVY == set()
+
+
+@pytest.mark.parametrize("module", ["rondo.worker.child", "rondo.worker.api"])
+def test_a_training_process_has_no_network_and_no_ledger(module: str) -> None:
+    assert loaded(f"import {module}") & NOT_IN_A_WORKER == set()
+
+
+def test_what_is_loaded_is_seen() -> None:
+    assert "numpy" in loaded("import numpy")
+    assert "sqlalchemy" in loaded("import rondo.ledger.tables")
+
+
+@pytest.mark.serial
+def test_help_is_quick() -> None:
+    """The fastest of seven runs, from start to exit: a machine can only add to it."""
+    seconds = []
+    for _ in range(7):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-c", HELP], check=True, capture_output=True)
+        seconds.append(time.perf_counter() - start)
+    assert min(seconds) < 0.3
