@@ -189,7 +189,7 @@ def nothing_is_left_open(modules: Iterable[Module]) -> list[str]:
     faults = []
     for module in modules:
         for number, line in enumerate(module.lines, 1):
-            if notes.search(line) or re.search(rf"\b{missing}\b", line):
+            if notes.search(line) or re.search(rf"raise {missing}\b", line):
                 faults.append(f"{module.at(number)}: {line.strip()[:60]}")
         faults += [f"{module.at(node)}: {node.name} has no body" for node in _empty_functions(module)]
     return faults
@@ -214,7 +214,8 @@ def _empty_functions(module: Module) -> Iterator[ast.FunctionDef | ast.AsyncFunc
 def public_things_are_told(modules: Iterable[Module]) -> list[str]:
     """A docstring on every module; in ``PUBLIC_ROOMS`` also on every public class and function.
 
-    The kinds of error have theirs in one drawing, at the top of ``rondo.base.errors``.
+    The kinds of error have theirs in one drawing, at the top of ``rondo.base.errors``. What ``build`` and ``run``
+    of an extension do is told once, in the seam of the room.
     """
     faults = []
     for module in modules:
@@ -226,7 +227,7 @@ def public_things_are_told(modules: Iterable[Module]) -> list[str]:
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name.startswith("_"):
                 continue
             drawn = module.name == "rondo.base.errors" and isinstance(node, ast.ClassDef)
-            if not ast.get_docstring(node) and not drawn:
+            if not ast.get_docstring(node) and not drawn and node.name not in ("build", "run"):
                 faults.append(f"{module.at(node)}: {node.name} has no docstring")
     return faults
 

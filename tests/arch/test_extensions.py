@@ -5,12 +5,20 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
+import sys
+from pathlib import Path
 from types import ModuleType
 
 import msgspec
+import numpy as np
 import pytest
 
-from rondo.base.options import Options
+from rondo.aggregate.seam import Column
+from rondo.base.errors import BadInput
+from rondo.base.options import Options, decode
+from tests.arch import rules
+from tests.arch.tree import ROOT, read
 
 # room -> (what each extension defines, modules of the room that are no extension)
 ROOMS: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {
@@ -18,7 +26,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {
     "rondo.filters": (("Options", "build"), frozenset({"seam", "chain"})),
     "rondo.trainers": (("Options", "build"), frozenset({"seam"})),
     "rondo.blobs": (("Options", "build"), frozenset({"seam"})),
-    "rondo.commands": (("PERMISSION", "Options", "run"), frozenset({"seam"})),
+    "rondo.commands": (("PERMISSION", "Options", "run"), frozenset({"rows", "seam"})),
 }
 
 
@@ -74,3 +82,25 @@ def test_a_module_that_is_no_extension_is_told_what_it_lacks() -> None:
     assert faults(module, ("Options", "build")) == ["planted.Options is no rondo.base.options.Options"]
     module.Options = Options  # type: ignore[attr-defined]
     assert faults(module, ("Options", "build")) == ["planted.build takes nothing"]
+
+
+def test_the_example_for_contributors_is_an_extension(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one in CONTRIBUTING.md: complete, within the rules, and it computes."""
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (source,) = re.findall(r"```python\n(.+?)```", text, re.S)
+    file = tmp_path / "src" / "rondo" / "aggregate" / "midrange.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(source)
+    modules = read(tmp_path, "src").modules
+    assert [fault for rule in rules.IN_SOURCE for fault in rule(modules)] == []
+
+    monkeypatch.syspath_prepend(file.parent)
+    module = importlib.import_module("midrange")
+    sys.modules.pop("midrange")
+    assert faults(module, ROOMS["rondo.aggregate"][0]) == []
+    rule = module.build(decode(module.Options, {"weight": 0.25}, "aggregator midrange"))
+    assert isinstance(rule, Column)
+    rows = [np.array([1.0, 8.0]), np.array([5.0, 0.0]), np.array([2.0, 2.0])]
+    assert rule.reduce(rows, [1.0, 1.0, 1.0]).tolist() == [2.0, 2.0]
+    with pytest.raises(BadInput, match="weight must be from 0 to 1"):
+        decode(module.Options, {"weight": 2.0}, "aggregator midrange")
