@@ -23,6 +23,9 @@ line. Every message says what is wrong, where, and what to do.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 
 class RondoError(Exception):
     """Base of every error that Rondo raises on purpose.
@@ -83,7 +86,24 @@ class ProtocolBroken(TheirFault):
 
 
 class RunFailed(RondoError):
+    """``failure`` is the first one: error, site, round, traceback, file, line, last_lines, as far as known."""
+
     exit_code = 8
+
+    def __init__(
+        self, what: str, *, where: str = "", hint: str = "", detail: str = "", failure: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(what, where=where, hint=hint, detail=detail)
+        self.failure = dict(failure or {})
+
+    @classmethod
+    def of(cls, failure: Mapping[str, Any]) -> RunFailed:
+        """The error that a stored failure stands for."""
+        where = f"{failure.get('file')}:{failure.get('line')}" if failure.get("file") else ""
+        site = str(failure.get("site") or "")
+        detail = str(failure.get("traceback") or failure.get("last_lines") or "")
+        what = f"{site}: {failure.get('error', 'failed')}" if site else str(failure.get("error", "failed"))
+        return cls(what, where=where, detail=detail, failure=failure)
 
 
 class RunAborted(RondoError):

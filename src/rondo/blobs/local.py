@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rondo.tensors.digest import parse_digest
-
 from rondo.base.disk import disk_errors
 from rondo.base.errors import NotFound
 from rondo.base.options import Options as BaseOptions
+from rondo.tensors.digest import parse_digest
 
 
-class Options(BaseOptions):
+class Options(BaseOptions, frozen=True):
     """``folder``: where the files are kept."""
 
     folder: str

@@ -45,3 +45,20 @@ def setting(tx: Tx, key: str) -> str | None:
 def put_setting(tx: Tx, key: str, value: str) -> None:
     tx.execute(settings.delete().where(settings.c.key == key))
     tx.execute(insert(settings).values(key=key, value=value))
+
+
+def forget_progress(tx: Tx, run: int) -> None:
+    """Drop the progress notes of a round that is over: they interest nobody any more."""
+    tx.execute(events.delete().where(events.c.run == run, events.c.kind == "progress"))
+
+
+def last_progress(tx: Tx, run: int, client: str) -> str:
+    """What ``client`` said last of its work in this round, in words."""
+    query = (
+        select(events.c.data).where(events.c.run == run, events.c.kind == "progress").order_by(events.c.number.desc())
+    )
+    for data in tx.execute(query.limit(200)).scalars():
+        if data["client"] == client:
+            share = f" {data['fraction']:.0%}" if data["fraction"] > 0 else ""
+            return f"its own work: {data['phase']}{share}"
+    return ""

@@ -29,6 +29,8 @@ class Run:
     ended_at: float | None
     start_round: int
     num_rounds: int
+    min_clients: int
+    max_clients: int
     seed: str
     best_version: int | None
     error: Mapping[str, Any] | None
@@ -38,7 +40,7 @@ class Run:
 class Participant:
     run: int
     client: str
-    state: str  # invited, prepared, failed, stopped
+    state: str  # invited, preparing, prepared, failed, stopped
     package: str
     package_size: int
     reason: Mapping[str, Any] | None
@@ -193,3 +195,10 @@ def number_exists(tx: Tx, number: int) -> bool:
     return tx.execute(used).first() is not None or bool(
         tx.execute(select(deployments.c.target).where(deployments.c.number == number)).first()
     )
+
+
+def given(tx: Tx, client: str, digest: str) -> bool:
+    """Has this package been deployed to ``client``, by console or as a participant of a run?"""
+    taking = select(participants.c.run).where(participants.c.client == client, participants.c.package == digest)
+    deployed_to = select(deployments.c.number).where(deployments.c.target == client, deployments.c.package == digest)
+    return tx.execute(taking).first() is not None or tx.execute(deployed_to).first() is not None

@@ -62,6 +62,8 @@ runs = Table(
     Column("ended_at", Float),
     Column("start_round", Integer, nullable=False),
     Column("num_rounds", Integer, nullable=False),
+    Column("min_clients", Integer, nullable=False),
+    Column("max_clients", Integer, nullable=False),
     Column("seed", String(128), nullable=False),
     Column("best_version", Integer),
     Column("error", JSON),
@@ -72,7 +74,7 @@ participants = Table(
     metadata,
     Column("run", Integer, primary_key=True),
     Column("client", String(160), primary_key=True),
-    Column("state", String(16), nullable=False),  # invited, prepared, failed, stopped
+    Column("state", String(16), nullable=False),  # invited, preparing, prepared, failed, stopped
     Column("package", String(80), nullable=False),
     Column("package_size", Integer, nullable=False),
     Column("reason", JSON),

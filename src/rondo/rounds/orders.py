@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+TAKING_PART = ("invited", "preparing", "prepared")  # states of a participant that does, or will
+
 
 @dataclass(frozen=True)
 class Holding:
@@ -79,7 +81,7 @@ Order = Leave | Ask | Recall | Engage | Work | Nothing
 
 def next_order(facts: Facts, holding: Holding) -> Order:
     """The order for a client that holds ``holding`` while ``facts`` are true."""
-    takes_part = facts.run and facts.part in ("invited", "prepared")
+    takes_part = facts.run and facts.part in TAKING_PART
     if facts.leave:
         return Leave(facts.leave == "restart")
     if facts.ask:

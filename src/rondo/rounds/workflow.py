@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+Task = Literal["train", "validate", "finish"]
+
 
 @dataclass(frozen=True)
 class Step:
     """``round`` of ``task``; it starts from model version ``version``. ``finish`` ends the run."""
 
-    task: Literal["train", "validate", "finish"]
+    task: Task
     round: int
     version: int
 

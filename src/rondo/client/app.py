@@ -1,0 +1,221 @@
+"""The client program: log in, keep a waiting call open, do what the answer says."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from rondo.base.errors import ProtocolBroken, Refused, RondoError, Unreachable
+from rondo.client.seat import Seat, take_seat
+from rondo.client.tasks import Engagement, Place
+from rondo.jobs.unpacked import unpack_once
+from rondo.net import methods
+from rondo.net.channel import Channel, open_channel
+from rondo.net.errors import status_of
+from rondo.net.retry import Backoff, keep_trying
+from rondo.net.transfer import pull
+from rondo.pki.kit import Kit
+from rondo.wire import PROTOCOL
+from rondo.wire import rondo_pb2 as pb
+
+log = logging.getLogger("rondo.client")
+
+PATIENCE = 30.0  # seconds a waiting call may be held
+SLACK = 15.0  # seconds more until the connection is taken for dead
+FAREWELL = 3.0  # seconds that saying goodbye may take
+
+
+async def join(
+    kit: Kit, version: str, data: Path | None = None, stop: asyncio.Event | None = None,
+    joined: Callable[[str], None] | None = None,
+) -> str:  # fmt: skip
+    """Be a client until ``stop`` is set or the server says to leave; returns "" or "restart".
+
+    Raises ``Refused`` (identity), ``GaveUp`` (the kit's ``retry_timeout`` ran out in a model exchange), ``NoSpace``.
+    """
+    with take_seat(kit.workspace) as seat:
+        async with open_channel(kit) as channel:
+            client = Client(kit, version, data, seat, channel)
+            await client.log_in()
+            if joined:
+                joined(client.instance)
+            return await client.live(stop or asyncio.Event())
+
+
+class Client:
+    def __init__(self, kit: Kit, version: str, data: Path | None, seat: Seat, channel: Channel) -> None:
+        self.instance = ""
+        self._kit = kit
+        self._version = version
+        self._data = data
+        self._seat = seat
+        self._channel = channel
+        rng = random.Random()  # only spreads reconnections; no result depends on it
+        self._patient = Backoff(rng)
+        self._exchange = Backoff(rng, patience=kit.settings.retry_timeout)
+        self._heartbeat = 60.0
+        self._engaged: tuple[Engagement, asyncio.Task[None]] | None = None
+        self._asks: dict[str, asyncio.Task[None]] = {}
+        self._changed = asyncio.Event()
+
+    async def log_in(self) -> None:
+        """Take up the seat's session, or a new one. Patient while the server is not there."""
+        earlier = self._seat.taken
+        hello = pb.Hello(
+            project=self._kit.project, name=self._kit.name, protocol=PROTOCOL, version=self._version,
+            role="client", token=earlier.token if earlier else "",
+        )  # fmt: skip
+        welcome = await keep_trying(lambda: self._channel.call(methods.REGISTER, hello, timeout=SLACK), self._patient)
+        self.instance, self._heartbeat = welcome.instance, welcome.heartbeat
+        self._seat.remember(welcome.instance, welcome.token)
+        self._channel.token = welcome.token
+        log.info("Successfully registered client:%s for %s.", welcome.instance, welcome.project)
+
+    async def live(self, stop: asyncio.Event) -> str:
+        """Beat, wait for orders and carry them out, until told to stop; says goodbye."""
+        ways = [
+            asyncio.create_task(stop.wait()),
+            asyncio.create_task(self._orders()),
+            asyncio.create_task(self._beat()),
+        ]
+        try:
+            await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+            how = ways[1].result() if ways[1].done() else ""
+            if ways[2].done():
+                ways[2].result()
+        finally:
+            for way in ways:
+                way.cancel()
+            await asyncio.gather(*ways, return_exceptions=True)
+            await self._disengage()
+            await self._quit()
+        return str(how)
+
+    async def _quit(self) -> None:
+        try:
+            async with asyncio.timeout(FAREWELL):
+                await self._channel.call(methods.QUIT, pb.Quit(reason="quit"))
+                self._seat.forget()
+        except (TimeoutError, RondoError) as error:
+            log.info("left without saying goodbye: %s", error)
+
+    async def _beat(self) -> None:
+        """A sign of life every ``heartbeat`` seconds; a lost one is followed by the next."""
+        while True:
+            await asyncio.sleep(self._heartbeat)  # the interval itself, nothing is waited for
+            try:
+                await self._channel.call(methods.BEAT, pb.Beat(), timeout=SLACK)
+            except (Unreachable, ProtocolBroken) as error:
+                log.info("heartbeat: %s", error)
+            except Refused as error:
+                await self._again(error)
+
+    async def _again(self, error: Refused) -> None:
+        """The server does not know this session any more: log in again. Any other refusal is final."""
+        if status_of(error) != "UNAUTHENTICATED":
+            raise error
+        log.warning("%s; logging in again", error)
+        await self.log_in()
+
+    # ---- orders
+
+    async def _orders(self) -> str:
+        while True:
+            order = await self._next()
+            match order.WhichOneof("what"):
+                case "engage":
+                    await self._engage(order.engage)
+                case "work" if self._engaged and self._engaged[0].run == order.work.run:
+                    self._engaged[0].give(order.work)
+                case "recall":
+                    log.info("recalled: %s", order.recall.reason)
+                    await self._disengage()
+                    report = pb.Report(run=order.recall.run, stopped=pb.Stopped(reason=order.recall.reason))
+                    await self._say(report)
+                case "ask" if order.ask.id not in self._asks:
+                    self._asks[order.ask.id] = asyncio.create_task(self._answer(order.ask))
+                case "leave":
+                    log.info("Shutdown the client: %s", order.leave.reason)
+                    return "restart" if order.leave.restart else ""
+
+    async def _next(self) -> pb.Order:
+        """The answer to one waiting call, which is made anew as soon as something in hand changes."""
+        tries = self._patient.tries()
+        exchange = self._exchange.tries()
+        while True:
+            self._changed.clear()
+            if self._engaged and self._engaged[1].done():
+                self._engaged[1].result()  # what ended the engagement ends the client
+            holding = self._holding()
+            call = asyncio.create_task(self._channel.call(methods.WAIT, holding, timeout=PATIENCE + SLACK))
+            change = asyncio.create_task(self._changed.wait())
+            try:
+                await asyncio.wait((call, change), return_when=asyncio.FIRST_COMPLETED)
+                if call.done():
+                    return call.result()
+            except Unreachable as error:
+                # Whoever asks for a model has the kit's patience, whoever trains has all the time there is (S1).
+                await (tries if holding.phase == "working" else exchange).pause(error)
+            except Refused as error:
+                await self._again(error)
+            finally:
+                call.cancel()
+                change.cancel()
+                await asyncio.gather(call, change, return_exceptions=True)
+
+    def _holding(self) -> pb.Holding:
+        engagement = self._engaged[0] if self._engaged else None
+        phase, round_number, task = engagement.hold if engagement else ("idle", -1, "")
+        return pb.Holding(
+            run=engagement.run if engagement else 0, phase=phase, round=round_number, task=task, patience=PATIENCE,
+            asks=list(self._asks),
+        )  # fmt: skip
+
+    async def _engage(self, order: pb.Engage) -> None:
+        if self._engaged and self._engaged[0].run == order.run:
+            return
+        await self._disengage()
+        log.info("run %d (%s): preparing", order.number, order.job)
+        engagement = Engagement(order, self._place(), self._channel, self._exchange, self._say, self._changed)
+        task = asyncio.create_task(engagement.live())
+        task.add_done_callback(lambda _: self._changed.set())
+        self._engaged = (engagement, task)
+
+    async def _disengage(self) -> None:
+        """End what is done for the run; its processes are gone when this returns."""
+        if self._engaged:
+            self._engaged[1].cancel()
+            await asyncio.gather(self._engaged[1], return_exceptions=True)
+            self._engaged = None
+
+    def _place(self) -> Place:
+        return Place(self.instance, self._kit.workspace, self._data)
+
+    async def _say(self, report: pb.Report) -> pb.ReportReply:
+        return await keep_trying(lambda: self._channel.call(methods.REPORT, report, timeout=SLACK), self._patient)
+
+    # ---- questions
+
+    async def _answer(self, ask: pb.Ask) -> None:
+        """Carry out a command for this site; the answer is the last line, errors are answers too."""
+        try:
+            text, problem = await self._carry_out(ask), ""
+        except RondoError as error:
+            text, problem = "", str(error)
+        await self._say(pb.Report(answer=pb.Answer(id=ask.id, text=text, error=problem)))
+        self._asks.pop(ask.id, None)
+        self._changed.set()
+
+    async def _carry_out(self, ask: pb.Ask) -> str:
+        if ask.name != "deploy" or len(ask.args) != 4:
+            raise ProtocolBroken(f"this client cannot {ask.name!r}", hint="its Rondo is older than the server's")
+        number, _, digest, size = ask.args
+        place = self._place()
+        archive = place.cache(digest)
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        await pull(self._channel, pb.FileRef(digest=digest, size=int(size)), archive, self._patient)
+        await asyncio.to_thread(unpack_once, archive, digest, place.code(int(number)))
+        return "MMAR deployed."

@@ -1,0 +1,79 @@
+"""A seat: the place of one client process in a workspace, kept across restarts by a file, held by a lock.
+
+Several processes may run from one kit (spec C6): each takes the first seat that no living process holds. A process
+that was killed leaves its seat, with the token in it, to the one that is started next, which so is the same client.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from rondo.base.disk import disk_errors
+
+MOST_SEATS = 1000
+
+
+class Taken(msgspec.Struct, frozen=True):
+    """What a seat remembers: the instance name that the server gave, and the session's token."""
+
+    instance: str
+    token: str
+
+
+@dataclass
+class Seat:
+    """Open while the process lives. ``taken`` is None for a seat that nobody has sat in."""
+
+    number: int
+    taken: Taken | None
+    _descriptor: int
+
+    def remember(self, instance: str, token: str) -> None:
+        """Write it down before the token is used."""
+        self.taken = Taken(instance, token)
+        data = msgspec.json.encode(self.taken)
+        os.pwrite(self._descriptor, data, 0)
+        os.ftruncate(self._descriptor, len(data))
+
+    def forget(self) -> None:
+        """The client has quit: whoever sits here next is a new one."""
+        os.ftruncate(self._descriptor, 0)
+
+
+@contextmanager
+def take_seat(workspace: Path) -> Iterator[Seat]:
+    """The first free seat of ``workspace``, held until the block ends or the process dies."""
+    folder = workspace / "seats"
+    with disk_errors(folder, "write in the workspace"):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        number, descriptor = _first_free(folder)
+    try:
+        yield Seat(number, _read(descriptor), descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _first_free(folder: Path) -> tuple[int, int]:
+    for number in range(MOST_SEATS):
+        descriptor = os.open(folder / f"{number}.json", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            continue
+        return number, descriptor
+    raise AssertionError(f"{MOST_SEATS} clients run from one kit")
+
+
+def _read(descriptor: int) -> Taken | None:
+    try:
+        return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Taken)
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return None  # a fresh seat, or one whose writing was cut short: log in anew

@@ -1,0 +1,211 @@
+"""One run on this client: its package, its worker, one task at a time: pull, train, filter, send."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rondo.base.errors import BadInput, Conflict, GaveUp, MachineFault, NotFound, Refused, RondoError, WorkerDied
+from rondo.client.telling import Say, Telling, describe
+from rondo.jobs.job import Job, read_job
+from rondo.jobs.task import derive_seed
+from rondo.jobs.unpacked import unpack_once
+from rondo.net.channel import Channel
+from rondo.net.retry import Backoff
+from rondo.net.transfer import pull, push
+from rondo.tensors.digest import FileInfo, parse_digest
+from rondo.wire import rondo_pb2 as pb
+from rondo.worker.host import TaskFailed, Worker, WorkerSpec, open_worker
+
+log = logging.getLogger("rondo.tasks")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where this client works. ``folder`` is the workspace, ``data`` what the site lets trainers see."""
+
+    instance: str
+    folder: Path
+    data: Path | None
+
+    def run_folder(self, number: int) -> Path:
+        return self.folder / f"run_{number}"
+
+    def code(self, number: int) -> Path:
+        return self.run_folder(number) / f"mmar_{self.instance}"
+
+    def cache(self, digest: str) -> Path:
+        return self.folder / "cache" / self.instance / parse_digest(digest)
+
+
+class Engagement:
+    """Taking part in one run. ``hold`` tells the waiting call what is in hand: (phase, round, task)."""
+
+    def __init__(
+        self, order: pb.Engage, place: Place, channel: Channel, backoff: Backoff, say: Say, changed: asyncio.Event
+    ) -> None:
+        self.run: int = order.run
+        self.hold: tuple[str, int, str] = ("preparing", -1, "")
+        self._changed = changed
+        self._order = order
+        self._place = place
+        self._channel = channel
+        self._backoff = backoff
+        self._say = say
+        self._work: asyncio.Queue[pb.Work] = asyncio.Queue()
+        self._ready = False
+        self._telling = Telling(order.run, say)
+
+    def give(self, work: pb.Work) -> None:
+        """A task; it is refused silently unless this client is ready for one (the order was a stale one)."""
+        if self.hold[0] == "ready":
+            self._hold("working", work.round, work.task)
+            self._work.put_nowait(work)
+
+    def _hold(self, phase: str, round_number: int = -1, task: str = "") -> None:
+        self.hold = (phase, round_number, task)
+        self._changed.set()
+
+    async def live(self) -> None:
+        """Prepare, then work until cancelled (recalled). A worker that dies is replaced and its task tried again."""
+        telling = asyncio.create_task(self._telling.run())
+        try:
+            await self._rounds(await self._fetch())
+        except (GaveUp, Refused):
+            raise
+        except RondoError as error:
+            failure = describe(error, self._place.instance, -1)
+            log.error("run %d cannot be prepared: %s", self._order.number, failure.error)
+            await self._say(pb.Report(run=self.run, round=-1, prepare_failed=failure))
+            self._hold("failed")
+        finally:
+            telling.cancel()
+
+    async def _fetch(self) -> Job:
+        """The package, unpacked and read. A package that is here already is not fetched again."""
+        package, code = self._order.package, self._place.code(self._order.number)
+        archive = self._place.cache(package.digest)
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        await pull(self._channel, package, archive, self._backoff)
+        await asyncio.to_thread(unpack_once, archive, package.digest, code)
+        return read_job(code)
+
+    async def _rounds(self, job: Job) -> None:
+        work: pb.Work | None = None
+        deaths = 0
+        while True:
+            try:
+                async with open_worker(self._spec("train")) as worker:
+                    await worker.ask(self._opening(job))
+                    if not self._ready:
+                        self._ready = True
+                        await self._say(pb.Report(run=self.run, prepared=pb.Prepared()))
+                    if work is None:
+                        self._hold("ready")
+                    while True:
+                        work = work or await self._work.get()
+                        await self._task(job, worker, work)
+                        work, deaths = None, 0
+                        self._hold("ready")
+            except WorkerDied as error:
+                deaths += 1
+                log.warning("%s", error)
+                if work is None and not self._ready and deaths > job.client.attempts:
+                    raise
+                if work is not None and deaths > job.client.attempts:
+                    await self._sit_out(work, error)
+                    work, deaths = None, 0
+
+    def _spec(self, purpose: Any) -> WorkerSpec:
+        folder, name = self._place.run_folder(self._order.number), self._place.instance
+        code = self._place.code(self._order.number) if purpose == "train" else None
+        return WorkerSpec(purpose, code=code, log=folder / f"{name}.log", tag=name)
+
+    def _opening(self, job: Job) -> dict[str, Any]:
+        folder, code = self._place.run_folder(self._order.number), self._place.code(self._order.number)
+        trainer, data = job.client.trainer, self._place.data
+        return {
+            "do": "open",
+            "kind": "train",
+            "job": {"name": trainer.name, "options": dict(trainer.options)},
+            "site": {
+                "name": self._place.instance,
+                "workspace": str(folder / f"work_{self._place.instance}"),
+                "code": str(code),
+                "data": str(data) if data else None,
+            },
+            "seed": derive_seed(str(self.run), self._place.instance),
+        }
+
+    # ---- one task
+
+    async def _task(self, job: Job, worker: Worker, work: pb.Work) -> None:
+        try:
+            model = await self._model(work)
+            out = model.with_name(f"{self._place.instance}.update")
+            request = {"do": work.task, "round": work.round, "rounds": work.rounds, "model": str(model)}
+            request |= {"out": str(out), "seed": derive_seed(work.seed, self._place.instance, work.round)}
+            began = asyncio.get_running_loop().time()
+            doing = "training" if work.task == "train" else "validating"
+            self._telling.phase(work.round, doing)
+            answer = await worker.ask(
+                request, lambda share, detail: self._telling.share(work.round, doing, share, detail)
+            )
+            if work.task == "validate":
+                measured = pb.Measured(samples=answer["samples"], metrics=answer["metrics"])
+                await self._say(pb.Report(run=self.run, round=work.round, measured=measured))
+                return
+            answer["seconds"] = asyncio.get_running_loop().time() - began
+            await self._send(work, await self._filter(job, work, model, answer))
+            out.unlink(missing_ok=True)
+        except WorkerDied:
+            raise
+        except (NotFound, Conflict) as error:  # the round was over before this client was: the next task follows
+            log.warning("run %d round %d: %s", self._order.number, work.round, error.what)
+        except (TaskFailed, BadInput, MachineFault) as error:
+            await self._sit_out(work, error)
+
+    async def _model(self, work: pb.Work) -> Path:
+        """The global model as a file; one that is here already is not sent again, older ones go."""
+        into = self._place.cache(work.model.digest)
+        into.parent.mkdir(parents=True, exist_ok=True)
+        self._telling.phase(work.round, "downloading")
+        await pull(self._channel, work.model, into, self._backoff, self._telling.moving(work.round, "downloading"))
+        for other in into.parent.iterdir():
+            if other not in (into, self._place.cache(self._order.package.digest)) and not other.name.endswith(".part"):
+                other.unlink(missing_ok=True)
+        return into
+
+    async def _filter(self, job: Job, work: pb.Work, model: Path, answer: dict[str, Any]) -> dict[str, Any]:
+        """The job's filters, in a worker that never ran user code. What goes wrong keeps the update at home."""
+        if not job.client.filters:
+            return answer
+        out = model.with_name(f"{self._place.instance}.filtered")
+        filters = [{"name": choice.name, "options": dict(choice.options)} for choice in job.client.filters]
+        request = {
+            "do": "filter", "model": str(model), "update": answer["path"], "kind": answer["kind"], "omitted": [],
+            "steps": answer["steps"], "filters": filters, "out": str(out),
+            "seed": derive_seed(work.seed, "filters", self._place.instance, work.round),
+        }  # fmt: skip
+        async with open_worker(self._spec("filter")) as worker:
+            return answer | await worker.ask(request)
+
+    async def _send(self, work: pb.Work, answer: dict[str, Any]) -> None:
+        claim = pb.Claim(
+            run=self.run, round=work.round, kind=answer["kind"], samples=answer["samples"], steps=answer["steps"],
+            metrics=answer["metrics"], local_metrics=answer["local_metrics"], omitted=answer.get("omitted", []),
+            seconds=answer["seconds"],
+        )  # fmt: skip
+        file = FileInfo(Path(answer["path"]), answer["digest"], answer["size"])
+        self._telling.phase(work.round, "uploading")
+        moving = self._telling.moving(work.round, "uploading")
+        await push(self._channel, file, pb.Offer(update=claim), self._backoff, moving)
+        log.info("run %d round %d: update accepted (%d bytes)", self._order.number, work.round, file.size)
+
+    async def _sit_out(self, work: pb.Work, error: RondoError) -> None:
+        failure = describe(error, self._place.instance, work.round)
+        log.error("run %d round %d: %s", self._order.number, work.round, failure.error)
+        await self._say(pb.Report(run=self.run, round=work.round, task_failed=failure))

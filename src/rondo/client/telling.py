@@ -1,0 +1,64 @@
+"""What a client tells the server besides updates: how far it is, and what went wrong."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from rondo.base.errors import RondoError
+from rondo.wire import rondo_pb2 as pb
+from rondo.worker.host import TaskFailed
+
+Say = Callable[[pb.Report], Awaitable[pb.ReportReply]]
+
+OFTEN = 0.5  # seconds between two notes of the same phase
+LONGEST = 20_000  # characters of a traceback that travel
+
+
+class Telling:
+    """Sends the newest note only, in the background: work never waits for it."""
+
+    def __init__(self, run: int, say: Say) -> None:
+        self._run = run
+        self._say = say
+        self._newest: pb.Report | None = None
+        self._wake = asyncio.Event()
+        self._phase = ""
+        self._told = 0.0
+
+    def phase(self, round_number: int, phase: str) -> None:
+        """A new phase begins: always told, unless the next one begins before it could be."""
+        self._phase = phase
+        self._put(round_number, 0.0, "")
+
+    def share(self, round_number: int, phase: str, share: float, detail: str = "") -> None:
+        """How much of the phase is done (0..1): told now and then."""
+        if phase == self._phase and asyncio.get_running_loop().time() - self._told >= OFTEN:
+            self._put(round_number, share, detail)
+
+    def moving(self, round_number: int, phase: str) -> Callable[[int, int], None]:
+        """The same, for a transfer that counts bytes."""
+        return lambda done, size: self.share(round_number, phase, done / max(size, 1))
+
+    def _put(self, round_number: int, share: float, detail: str) -> None:
+        self._told = asyncio.get_running_loop().time()
+        progress = pb.Progress(phase=self._phase, fraction=share, detail=detail)
+        self._newest = pb.Report(run=self._run, round=round_number, progress=progress)
+        self._wake.set()
+
+    async def run(self) -> None:
+        """For ever: send what is newest."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._newest is not None:
+                await self._say(self._newest)
+
+
+def describe(error: RondoError, site: str, round_number: int) -> pb.Failure:
+    """The failure as it travels: one line first, then what helps to find it."""
+    failure = pb.Failure(error=str(error), site=site, round=round_number, traceback=error.detail[-LONGEST:])
+    if isinstance(error, TaskFailed):
+        failure.error, failure.traceback = error.error, error.traceback[-LONGEST:]
+        failure.file, failure.line, failure.last_lines = error.file, error.line, error.last_lines[-LONGEST:]
+    return failure

@@ -1,0 +1,75 @@
+"""Show where the server or the clients are, and what each waits for.
+
+``check_status server`` or ``check_status client [NAME...]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import msgspec
+
+from rondo.commands.rows import Facts, Row, Table, Text
+from rondo.commands.seam import Desk, Target, choose, is_server
+
+PERMISSION = "VIEW"
+SERVER_STATUS = {
+    "submitted": "training starting",
+    "dispatching": "training starting",
+    "running": "training started",
+    "validating": "training started",
+}
+
+
+class Options(Target, frozen=True):
+    """``target``: server or client; ``names``: client instances, all where none is given."""
+
+
+async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
+    rows = _server(desk) if is_server(options) else _clients(desk, await choose(desk, options))
+    async for row in rows:
+        yield row
+
+
+async def _server(desk: Desk) -> AsyncIterator[Row]:
+    number, current, clients = await desk.run_number(), await desk.current_run(), await desk.clients()
+    status = SERVER_STATUS.get(current.state, "training stopped") if current else "training not started"
+    yield Text("FL run number has not been set." if number is None else f"FL run number:{number}")
+    yield Text(f"FL server status: {status}")
+    if current and status == "training started":
+        yield Text(
+            f"run number:{current.number}\tstart round:{current.start_round}\t"
+            f"max round:{current.num_rounds}\tcurrent round:{current.round}"
+        )
+        yield Text(f"min_num_clients:{current.min_clients}\tmax_num_clients:{current.max_clients}")
+    if current and current.error:
+        yield Text(
+            f"run {current.id} {current.state}: {current.error.get('site', '')}: {current.error.get('error', '')}"
+        )
+    yield Text(f"Registered clients: {len(clients)} ")
+    if current and status == "training started":
+        yield Text(f"Total number of clients submitted models for current round: {current.submitted_now}")
+    waiting = await desk.waiting()
+    if waiting:
+        since = datetime.fromtimestamp(waiting.since, UTC).strftime("%H:%M:%S UTC")
+        names = ", ".join(waiting.clients) or "nobody yet"
+        yield Text(f"waiting for: {names} ({waiting.why}), since {since}; then {waiting.then}")
+    yield Table(
+        ["CLIENT NAME", "TOKEN", "LAST ACCEPTED ROUND", "CONTRIBUTION COUNT", "STATE"],
+        [
+            [c.instance, c.session, "" if c.last_round is None else c.last_round, c.contributions, c.state]
+            for c in clients
+        ],
+    )
+    run_facts = msgspec.to_builtins(current) if current else None
+    yield Facts({"run_number": number, "status": status, "run": run_facts, "clients": [c.instance for c in clients]})
+
+
+async def _clients(desk: Desk, names: list[str]) -> AsyncIterator[Row]:
+    lines = {line.instance: line for line in await desk.clients()}
+    for name in names:
+        line = lines[name]
+        text = f"client name: {line.instance}\ttoken: {line.session}\tstatus: {line.status}"
+        yield Text(f"{text}\twaiting for: {line.waiting_for}" if line.waiting_for else text, site=name)
+    yield Facts({"clients": [msgspec.to_builtins(lines[name]) for name in names]})

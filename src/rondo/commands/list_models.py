@@ -1,0 +1,30 @@
+"""List the versions of a run's global model: metrics, digest, whether the file is kept, which one is best."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+
+from rondo.base.options import Options as BaseOptions
+from rondo.commands.rows import Facts, Row, Table
+from rondo.commands.seam import Desk
+
+PERMISSION = "VIEW"
+
+
+class Options(BaseOptions, frozen=True):
+    """``run_id``: as ``list_runs`` shows it."""
+
+    run_id: int
+
+
+async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
+    best, models = (await desk.run(options.run_id)).best_version, await desk.models(options.run_id)
+    yield Table(
+        ["VERSION", "BEST", "KEPT", "DIGEST", "METRICS"],
+        [[m["version"], m["version"] == best, m["kept"], m["digest"], _metrics(m["metrics"])] for m in models],
+    )
+    yield Facts({"run": options.run_id, "best": best, "models": list(models)})
+
+
+def _metrics(metrics: Mapping[str, float]) -> str:
+    return " ".join(f"{name}={value:.4f}" for name, value in sorted(metrics.items()))

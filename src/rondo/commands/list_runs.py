@@ -1,0 +1,33 @@
+"""List the runs, newest first: id, run number, job, state, round, who submitted it, first error."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from rondo.base.options import Options as BaseOptions
+from rondo.commands.rows import Facts, Row, Table
+from rondo.commands.seam import Desk, RunLine
+
+PERMISSION = "VIEW"
+
+
+class Options(BaseOptions, frozen=True):
+    """No arguments."""
+
+
+async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
+    lines = await desk.runs()
+    yield Table(
+        ["RUN", "NUMBER", "JOB", "STATE", "ROUND", "BY", "ERROR"],
+        [
+            [r.id, r.number, r.name, r.state, _round(r), r.by, str(r.error.get("error", "")) if r.error else ""]
+            for r in lines
+        ],
+    )
+    yield Facts({"runs": [msgspec.to_builtins(r) for r in lines]})
+
+
+def _round(line: RunLine) -> str:
+    return "" if line.round is None else f"{line.round} of {line.num_rounds}"

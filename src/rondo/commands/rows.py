@@ -1,0 +1,46 @@
+"""What a command answers with: rows that any face can draw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class Text(msgspec.Struct, frozen=True, tag="text"):
+    """A line (or lines) for people. ``site`` says which site said it, "" for the server."""
+
+    text: str
+    site: str = ""
+
+
+class Table(msgspec.Struct, frozen=True, tag="table"):
+    head: list[str]
+    rows: list[list[Any]]
+
+
+class Problem(msgspec.Struct, frozen=True, tag="problem"):
+    """Something that went wrong for one site; the command goes on for the others."""
+
+    error: str
+    site: str = ""
+    code: str = "RondoError"
+
+
+class Facts(msgspec.Struct, frozen=True, tag="facts"):
+    """Values for programs (``--format json``, the Python API); people see nothing of it."""
+
+    values: dict[str, Any]
+
+
+Row = Text | Table | Problem | Facts
+
+
+def encode(row: Row) -> bytes:
+    return msgspec.json.encode(row)
+
+
+def decode(data: bytes) -> Row:
+    """Raises ``msgspec.DecodeError`` or ``msgspec.ValidationError``."""
+    row: Row = msgspec.json.decode(data, type=Row)
+    return row

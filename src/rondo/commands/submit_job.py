@@ -1,0 +1,25 @@
+"""Run an uploaded job on every client: the server picks a run number, dispatches, trains and ends by itself."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from rondo.base.options import Options as BaseOptions
+from rondo.commands.rows import Facts, Row, Text
+from rondo.commands.seam import Desk
+
+PERMISSION = "TRAIN"
+SENDS = "folder"
+
+
+class Options(BaseOptions, frozen=True):
+    """``folder``: the job's folder; it is uploaded first."""
+
+    folder: str
+
+
+async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
+    started = await desk.submit(options.folder.rstrip("/").rsplit("/", 1)[-1])
+    line = await desk.run(started)
+    yield Text(f"run {started} submitted as run_{line.number}")
+    yield Facts({"run": started, "number": line.number})

@@ -1,0 +1,159 @@
+"""The server program: open what survives, serve, and leave everything in a state to go on from."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+from rondo.base.clock import Clock, SystemClock
+from rondo.base.disk import disk_errors
+from rondo.base.errors import Conflict
+from rondo.blobs import local
+from rondo.ledger import events, runs
+from rondo.ledger import rounds as round_rows
+from rondo.ledger.bell import Bell
+from rondo.ledger.ledger import Ledger, Tx, sqlite_url
+from rondo.ledger.runs import OPEN
+from rondo.net import methods
+from rondo.net.calls import Handlers
+from rondo.net.kits import revocations
+from rondo.net.server import open_server
+from rondo.pki.kit import Kit
+from rondo.pki.revocation import REVOKED
+from rondo.policy.authorization import load_authorization
+from rondo.policy.policy import OpenPolicy, Policy
+from rondo.server.frontdesk import Frontdesk
+from rondo.server.gateway import Gateway
+from rondo.server.intake import Intake
+from rondo.server.runs import Runs
+from rondo.server.sessions import Sessions
+from rondo.server.store import Store
+
+log = logging.getLogger("rondo.server")
+
+
+class Revoked:
+    """Is this certificate revoked? The signed list is read again whenever its file changes."""
+
+    def __init__(self, kit: Kit) -> None:
+        self._kit = kit
+        self._path = kit.folder / REVOKED
+        self._seen = -1.0
+        self._list = revocations(kit)
+
+    def __call__(self, fingerprint: str) -> bool:
+        changed = self._path.stat().st_mtime_ns if self._path.exists() else 0
+        if changed != self._seen:
+            fresh = revocations(self._kit)
+            if fresh.number >= self._list.number:
+                self._list = fresh
+            self._seen = changed
+        return self._list.entry(fingerprint) is not None
+
+
+@dataclass(frozen=True)
+class Serving:
+    """How to serve. ``fresh`` abandons open runs instead of going on with them (spec S1); ``url`` of the ledger, ""
+    for SQLite in the workspace; ``bind``: address to listen on."""
+
+    fresh: bool = False
+    bind: str = "[::]"
+    url: str = ""
+    clock: Clock = field(default_factory=SystemClock)
+
+
+async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[list[int]], None]) -> None:
+    """Serve until ``stop`` is set; ``started`` is told the ports once all is ready."""
+    async with _store(kit, how) as store:
+        await _take_up(store, how.fresh)
+        sessions, live = Sessions(store, kit, Revoked(kit)), Runs(store)
+        await sessions.load()
+        gateway = Gateway(store, sessions, Intake(store, sessions, live), live)
+        desk = Frontdesk(store, sessions, live, _policy(kit), stop.set)
+        ports = sorted({kit.port, kit.admin_port})
+        async with open_server(kit, _handlers(gateway, desk), ports, how.bind), asyncio.TaskGroup() as tasks:
+            log.info("starting secure server at %s:%d", kit.host, kit.port)
+            log.info("Server started")
+            started(ports)
+            jobs = [
+                tasks.create_task(live.work()),
+                tasks.create_task(sessions.sweep(lambda session: live.left(session.instance))),
+            ]
+            await stop.wait()
+            for job in jobs:
+                job.cancel()
+    log.info("Server stopped")
+
+
+def _handlers(gateway: Gateway, desk: Frontdesk) -> Handlers:
+    return {
+        methods.REGISTER: gateway.register,
+        methods.WAIT: gateway.wait,
+        methods.BEAT: gateway.beat,
+        methods.REPORT: gateway.report,
+        methods.QUIT: gateway.quit,
+        methods.OFFER: gateway.offer,
+        methods.PULL: gateway.pull,
+        methods.PUSH: gateway.push,
+        methods.COMMAND: desk.command,
+        methods.WATCH: desk.watch,
+    }
+
+
+def _policy(kit: Kit) -> Policy | OpenPolicy:
+    """The kit's authorization; a project provisioned without one lets every admin do everything (Clara's super)."""
+    return OpenPolicy() if kit.policy is None else load_authorization(kit.policy, "authorization.json")
+
+
+@asynccontextmanager
+async def _store(kit: Kit, how: Serving) -> AsyncIterator[Store]:
+    folder = kit.workspace
+    with disk_errors(folder, "write in the workspace"):
+        (folder / "spool").mkdir(exist_ok=True)
+        lock = os.open(folder / "server.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict("another server runs in this workspace", where=str(folder), hint="stop it first") from None
+        blobs = local.build(local.Options(folder=str(folder / "blobs")))
+        async with Ledger(how.url or sqlite_url(folder / "ledger.db")) as ledger:
+            yield Store(ledger, blobs, Bell(), how.clock, folder)
+    finally:
+        os.close(lock)
+
+
+async def _take_up(store: Store, fresh: bool) -> None:
+    """Go on with open runs, or abandon them; sweep up what a killed server left behind."""
+
+    def look(tx: Tx) -> list[tuple[runs.Run, int | None]]:
+        now, found = store.clock.now(), []
+        for run in runs.open_runs(tx):
+            this = round_rows.current(tx, run.id)
+            found.append((run, this.round if this else None))
+            if fresh:
+                runs.advance(tx, run.id, OPEN, "aborted", ended_at=now, error={"error": "abandoned by --fresh"})
+                events.record(
+                    tx, now, run.id, "run_aborted", {"error": "abandoned: the server was started with --fresh"}
+                )
+            else:
+                where = f"round {this.round}" if this else run.state
+                events.record(
+                    tx, now, run.id, "recovered", {"text": f"the server is back; run {run.id} goes on in {where}"}
+                )
+        return found
+
+    kept: set[str] = set()
+    for run, round_number in await store.do(look):
+        log.info("Run %d (round %s) %s", run.id, round_number, "is abandoned" if fresh else "goes on")
+        if not fresh:
+            kept.add(f"{run.id}-{round_number}")
+    for folder in (store.spool / "rounds").glob("*"):
+        if folder.name not in kept:
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,337 @@
+"""The desk: what commands may touch, carried out on ledger, runs and sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from rondo.base.errors import Conflict, NotFound, Unreachable
+from rondo.base.ids import new_id
+from rondo.commands.seam import ClientLine, RunLine, WaitingLine
+from rondo.jobs.job import Job, read_job
+from rondo.jobs.unpacked import unpack_once
+from rondo.ledger import asks, events, models, rounds, runs
+from rondo.ledger import sessions as session_rows
+from rondo.ledger.ledger import Tx
+from rondo.ledger.runs import OPEN, Deployment, Run
+from rondo.rounds.events import Aborted, ClientJoined, ClientLeft
+from rondo.rounds.orders import TAKING_PART
+from rondo.server.runs import Runs
+from rondo.server.store import Store
+
+NUMBER = "run_number"
+TIMEOUT = "command_timeout"
+DEFAULT_TIMEOUT = 10.0  # seconds, as in Clara
+
+
+class ServerDesk:
+    """One per command: ``user`` is who asks."""
+
+    def __init__(self, store: Store, live: Runs, user: str, stop: Callable[[], None]) -> None:
+        self.user = user
+        self._store = store
+        self._runs = live
+        self._stop = stop
+
+    # ---- seeing
+
+    async def clients(self) -> list[ClientLine]:
+        return await self._store.read(_client_lines)
+
+    async def run_number(self) -> int | None:
+        value = await self._store.read(events.setting, NUMBER)
+        return int(value) if value else None
+
+    async def current_run(self) -> RunLine | None:
+        """The run that is under way, else the newest one."""
+
+        def look(tx: Tx) -> RunLine | None:
+            under_way = runs.open_runs(tx)
+            newest = under_way[0] if under_way else runs.latest(tx)
+            return _run_line(tx, newest) if newest else None
+
+        return await self._store.read(look)
+
+    async def run(self, run: int) -> RunLine:
+        def look(tx: Tx) -> RunLine:
+            found = runs.get(tx, run)
+            if found is None:
+                raise NotFound(f"there is no run {run}", hint="list_runs shows what there is")
+            return _run_line(tx, found)
+
+        return await self._store.read(look)
+
+    async def runs(self) -> list[RunLine]:
+        return await self._store.read(lambda tx: [_run_line(tx, run) for run in runs.listed(tx)])
+
+    async def waiting(self) -> WaitingLine | None:
+        if self._runs.round is None:
+            return None
+        waiting = self._runs.round.waiting()
+        return WaitingLine(waiting.clients, waiting.why, self._runs.since, waiting.then) if waiting.then else None
+
+    async def models(self, run: int) -> list[Mapping[str, Any]]:
+        return [asdict(model) for model in await self._store.read(models.of_run, run)]
+
+    async def metrics(self, run: int) -> list[Mapping[str, Any]]:
+        rows: list[Mapping[str, Any]] = []
+        rows.extend(await self._store.read(rounds.metric_rows, run))
+        return rows
+
+    async def staged(self, folder: str) -> str:
+        package = await self._store.read(runs.staged, folder)
+        if package is None:
+            raise NotFound(f"no such folder: {folder}", hint="upload_folder first")
+        return str(self._store.folder / "transfer" / folder)
+
+    # ---- run numbers and deployment
+
+    async def set_run_number(self, number: int) -> bool:
+        def write(tx: Tx) -> bool:
+            if runs.open_runs(tx):
+                raise Conflict("run_number can not be changed during the FL app running.", hint="abort server first")
+            events.put_setting(tx, NUMBER, str(number))
+            return runs.number_exists(tx, number)
+
+        existed = await self._store.do(write)
+        folder = self._store.run_folder(number)
+        existed = existed or folder.exists()
+        folder.mkdir(parents=True, exist_ok=True)
+        return existed
+
+    async def _number(self) -> int:
+        number = await self.run_number()
+        if number is None:
+            raise Conflict("Please set a run number.", hint="set_run_number N")
+        return number
+
+    async def _deployment(self, folder: str, target: str) -> Deployment:
+        number, package = await self._number(), await self._store.read(runs.staged, folder)
+        if package is None:
+            raise NotFound(f"no such folder: {folder}", hint="upload_folder first")
+        return Deployment(number, target, folder, package.digest, package.size, self._store.clock.now())
+
+    async def deploy_server(self, folder: str) -> None:
+        deployment = await self._deployment(folder, "server")
+        code = self._store.run_folder(deployment.number) / "mmar_server"
+        await asyncio.to_thread(unpack_once, self._store.blobs.local(deployment.package), deployment.package, code)
+        await self._store.do(runs.deploy, deployment)
+
+    async def deploy_client(self, folder: str, client: str) -> str:
+        deployment = await self._deployment(folder, client)
+        copy = self._store.run_folder(deployment.number) / f"mmar_{client}"
+        await asyncio.to_thread(unpack_once, self._store.blobs.local(deployment.package), deployment.package, copy)
+        await self._store.do(runs.deploy, deployment)
+        args = [str(deployment.number), folder, deployment.package, str(deployment.package_size)]
+        return await self._ask(client, "deploy", args)
+
+    # ---- starting
+
+    async def submit(self, folder: str) -> int:
+        """A run of the staged job on every client."""
+        package = await self._store.read(runs.staged, folder)
+        if package is None:
+            raise NotFound(f"no such folder: {folder}", hint="upload_folder first")
+        job = await asyncio.to_thread(read_job, self._store.folder / "transfer" / folder)
+
+        def write(tx: Tx) -> int:
+            where = Deployment(runs.next_number(tx), "server", folder, package.digest, package.size, 0.0)
+            return self._add(tx, job, where, "all")
+
+        return await self._submitted(write)
+
+    async def start_server(self) -> int:
+        number = await self._number()
+        deployment = await self._store.read(runs.deployed, number, "server")
+        if deployment is None:
+            raise Conflict("The server's MMAR does not exist. Please deploy it before start server.")
+        job = await asyncio.to_thread(read_job, self._store.run_folder(number) / "mmar_server")
+
+        def write(tx: Tx) -> int:
+            under_way = runs.open_runs(tx)
+            if under_way:
+                raise Conflict(f"Server training has already been started: run {under_way[0].id}.", hint="abort server")
+            return self._add(tx, job, deployment, "named")
+
+        return await self._submitted(write)
+
+    def _add(self, tx: Tx, job: Job, where: Deployment, invites: str) -> int:
+        now, server = self._store.clock.now(), job.server
+        values = {
+            "number": where.number, "name": job.name, "state": "submitted", "package": where.package,
+            "package_size": where.package_size, "by": self.user, "invites": invites, "created_at": now,
+            "start_round": server.start_round, "num_rounds": server.num_rounds,
+            "min_clients": server.min_clients, "max_clients": server.max_clients,
+            "seed": server.seed or secrets.token_hex(16),
+        }  # fmt: skip
+        run = runs.add(tx, values)
+        data = {"job": job.name, "number": where.number, "rounds": server.num_rounds, "by": self.user}
+        events.record(tx, now, run, "run_submitted", data)
+        return run
+
+    async def _submitted(self, write: Callable[[Tx], int]) -> int:
+        run = await self._store.do(write)
+        self._store.bell.ring("runs")
+        return run
+
+    async def start_client(self, client: str) -> str:
+        def write(tx: Tx) -> Run:
+            under_way = runs.open_runs(tx)
+            if not under_way:
+                raise Conflict("Server training has not started.", hint="start server first")
+            deployment = runs.deployed(tx, under_way[0].number, client)
+            if deployment is None:
+                raise Conflict(f"mmar_{client} does not exist. Please deploy it before start client.")
+            part = runs.participant(tx, under_way[0].id, client)
+            if part is not None and part.state in TAKING_PART:
+                raise Conflict("Client already in training.")
+            runs.invite(tx, under_way[0].id, client, deployment, self._store.clock.now())
+            return under_way[0]
+
+        run = await self._store.do(write)
+        self._store.bell.ring(f"client:{client}")
+
+        def taken(tx: Tx) -> bool:
+            part = runs.participant(tx, run.id, client)
+            return part is not None and part.state != "invited"
+
+        if not await self._until("participants", taken):
+            key = (run.id, client)
+            await self._store.do(runs.set_participant, key, "stopped", self._store.clock.now(), {"error": "No replies"})
+            raise Unreachable("No replies", hint="the command was withdrawn")
+        self._runs.tell(run.id, ClientJoined(client))
+        return "Starting the client..."
+
+    # ---- stopping
+
+    async def abort_client(self, client: str) -> str:
+        def write(tx: Tx) -> int:
+            engaged = runs.engagement(tx, client)
+            if engaged is None or engaged[1].state not in TAKING_PART:
+                raise Conflict("Client training is not running.")
+            now = self._store.clock.now()
+            runs.set_participant(tx, (engaged[0].id, client), "stopped", now, {"error": f"aborted by {self.user}"})
+            return engaged[0].id
+
+        run = await self._store.do(write)
+        self._runs.tell(run, ClientLeft(client))
+        self._store.bell.ring(f"client:{client}")
+        return "Aborting the client..."
+
+    async def abort_run(self, run: int | None) -> int:
+        """The run under way where no id is given. A queued run ends at once, one under way at its driver's hand."""
+        reason = f"aborted by {self.user}"
+
+        def write(tx: Tx) -> int:
+            under_way = runs.open_runs(tx)
+            wanted = [line for line in under_way if run is None or line.id == run]
+            if not wanted:
+                raise Conflict("Server training is not running." if run is None else f"run {run} is not open")
+            if runs.advance(tx, wanted[0].id, ("submitted",), "aborted", ended_at=self._store.clock.now()):
+                events.record(tx, self._store.clock.now(), wanted[0].id, "run_aborted", {"error": reason})
+            return wanted[0].id
+
+        found = await self._store.do(write)
+        self._runs.tell(found, Aborted(reason))
+        self._store.bell.ring(f"run:{found}")
+        return found
+
+    async def shut_down(self, target: str) -> str:
+        if target == "server":
+            if await self.clients():
+                raise Conflict("There are still active clients. Shutdown all clients first.")
+            self._stop()
+            return "Shutdown the server..."
+        await self._store.do(session_rows.order_leave, target, "shutdown")
+        self._store.bell.ring(f"client:{target}")
+
+        def gone(tx: Tx) -> bool:
+            return target not in {session.instance for session in session_rows.present(tx)}
+
+        if not await self._until("sessions", gone):
+            await self._store.do(session_rows.order_leave, target, "")
+            raise Unreachable("No replies", hint="the command was withdrawn")
+        return "Shutdown the client..."
+
+    # ---- asking clients
+
+    async def _timeout(self) -> float:
+        chosen = await self._store.read(events.setting, TIMEOUT)
+        return float(chosen) if chosen else DEFAULT_TIMEOUT
+
+    async def _until(self, topic: str, true: Callable[[Tx], bool]) -> bool:
+        """Wait until ``true`` holds, at most the command timeout."""
+        until = self._store.clock.ticks() + await self._timeout()
+        while True:
+            ticket = self._store.bell.ticket(topic)
+            if await self._store.read(true):
+                return True
+            left = until - self._store.clock.ticks()
+            if left <= 0:
+                return False
+            await self._store.bell.wait(topic, ticket, left)
+
+    async def _ask(self, client: str, name: str, args: list[str]) -> str:
+        """A question to one client. It is answered, or withdrawn: never carried out late."""
+        ask = asks.Ask(new_id(), client, name, args, self.user, "pending", None, self._store.clock.now())
+        await self._store.do(asks.put, ask)
+        self._store.bell.ring(f"client:{client}")
+        await self._until(f"ask:{ask.id}", lambda tx: asks.answered(tx, ask.id) is not None)
+        answered = await self._store.do(asks.withdraw, ask.id)
+        if answered is None:
+            raise Unreachable("No replies", hint="the command was withdrawn")
+        if answered.answer.get("error"):
+            raise Conflict(str(answered.answer["error"]))
+        return str(answered.answer.get("text", ""))
+
+
+def _run_line(tx: Tx, run: Run) -> RunLine:
+    this = rounds.current(tx, run.id)
+    submitted = len(rounds.accepted(tx, (this.run, this.round, this.task))) if this else 0
+    return RunLine(
+        run.id, run.number, run.name, run.state, this.round if this else None, run.start_round, run.num_rounds,
+        run.min_clients, run.max_clients, submitted, run.by, run.best_version, run.error,
+    )  # fmt: skip
+
+
+def _client_lines(tx: Tx) -> list[ClientLine]:
+    newest = next(iter(runs.open_runs(tx)), None) or runs.latest(tx)
+    counts = rounds.counts(tx, newest.id) if newest else {}
+    lines = []
+    for session in session_rows.present(tx):
+        part = runs.participant(tx, newest.id, session.instance) if newest else None
+        last, number = counts.get(session.instance, (None, 0))
+        waiting = _waits_for(tx, newest, session.instance) if newest and newest.state in OPEN else ""
+        lines.append(
+            ClientLine(
+                session.instance,
+                session.name,
+                session.token[:8],
+                session.state,
+                _status(newest, part),
+                waiting,
+                last,
+                number,
+            )
+        )
+    return lines
+
+
+def _status(run: Run | None, part: runs.Participant | None) -> str:
+    """Clara's status words (spec 7.2)."""
+    if run is None or part is None:
+        return "training not started"
+    if run.state not in OPEN or part.state in ("failed", "stopped"):
+        return "training stopped"
+    return "training started" if part.state == "prepared" else "training starting"
+
+
+def _waits_for(tx: Tx, run: Run, client: str) -> str:
+    """What this client does, or waits for, in the round that is open."""
+    this = rounds.current(tx, run.id)
+    if this and rounds.has_answered(tx, (this.run, this.round, this.task), client):
+        return f"the others, in round {this.round}"
+    return events.last_progress(tx, run.id, client)

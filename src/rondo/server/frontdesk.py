@@ -1,0 +1,82 @@
+"""The door for admins: a command in, rows out; and the stream of events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from pathlib import Path
+
+import msgspec
+
+from rondo.base.options import Options
+from rondo.commands import rows as row_kinds
+from rondo.commands import seam
+from rondo.jobs.facts import package_facts
+from rondo.ledger import events, runs
+from rondo.ledger.ledger import Tx
+from rondo.ledger.runs import OPEN
+from rondo.net.calls import Call
+from rondo.policy.actions import Action, authorize
+from rondo.policy.policy import OpenPolicy, Policy
+from rondo.server.desk import ServerDesk
+from rondo.server.runs import Runs
+from rondo.server.sessions import Sessions
+from rondo.server.store import Store
+from rondo.wire import rondo_pb2 as pb
+
+
+class Frontdesk:
+    def __init__(
+        self, store: Store, sessions: Sessions, live: Runs, policy: Policy | OpenPolicy, stop: Callable[[], None]
+    ) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._runs = live
+        self._policy = policy
+        self._stop = stop
+
+    async def command(self, request: pb.CommandRequest, call: Call) -> AsyncIterator[pb.Row]:
+        """Raises what the command raises; refusals come before anything is done, for all targets together."""
+        session = await self._sessions.who(call, "admin")
+        module = seam.find(request.name)
+        options = seam.parse(module, list(request.args))
+        desk = ServerDesk(self._store, self._runs, session.name, self._stop)
+        await self._allow(desk, module.PERMISSION, options)
+        async with aclosing(module.run(desk, options)) as answers:
+            async for row in answers:
+                yield pb.Row(json=row_kinds.encode(row))
+
+    async def _allow(self, desk: ServerDesk, permission: str, options: Options) -> None:
+        """Whose rights a command needs: those of its targets, else the server's; of a package, its facts too."""
+        names, folder = getattr(options, "names", None), getattr(options, "folder", "")
+        sites, facts = ["server"], None
+        if names is not None and not seam.is_server(options):  # type: ignore[arg-type]
+            kits = {line.instance: line.kit for line in await desk.clients()}
+            sites = [kits[name] for name in await seam.choose(desk, options)]  # type: ignore[arg-type]
+        if folder:
+            staged = await desk.staged(folder.rstrip("/").rsplit("/", 1)[-1])
+            facts = await asyncio.to_thread(package_facts, Path(staged))
+        authorize(self._policy, desk.user, Action[permission], sites, facts)
+
+    async def watch(self, request: pb.WatchRequest, call: Call) -> AsyncIterator[pb.EventRow]:
+        """Events after number ``after``; where asked to follow, until the run has ended."""
+        session = await self._sessions.who(call, "admin")
+        authorize(self._policy, session.name, Action.VIEW, ["server"])
+        number, run = request.after, request.run or None
+        while True:
+            ticket = self._store.bell.ticket("events")
+            found, ended = await self._store.read(_news, number, run)
+            for event in found:
+                number = event.number
+                data = msgspec.json.encode(event.data)
+                yield pb.EventRow(number=event.number, at=event.at, run=event.run, kind=event.kind, json=data)
+            if not found and (ended or not request.follow):
+                return
+            if not found:
+                await self._store.bell.wait("events", ticket)
+
+
+def _news(tx: Tx, number: int, run: int | None) -> tuple[list[events.Event], bool]:
+    line = runs.get(tx, run) if run else None
+    return events.after(tx, number, run), line is not None and line.state not in OPEN

@@ -1,0 +1,234 @@
+"""The door for clients. They dial in; a waiting call is answered as soon as there is something to do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from rondo.base.errors import BadInput, Refused
+from rondo.ledger import asks, events, models, rounds, runs
+from rondo.ledger import sessions as session_rows
+from rondo.ledger.ledger import Tx
+from rondo.ledger.sessions import Session
+from rondo.net.calls import Call
+from rondo.net.transfer import OFFSET, UPLOAD, read_chunks
+from rondo.rounds import orders
+from rondo.rounds.events import ClientJoined, ClientLeft, TaskFailed, UpdateArrived
+from rondo.server.intake import Intake
+from rondo.server.runs import Runs
+from rondo.server.sessions import Sessions
+from rondo.server.store import Store
+from rondo.wire import rondo_pb2 as pb
+
+PATIENCE = 45.0  # seconds a waiting call is held at most: below what proxies cut
+
+
+class Gateway:
+    def __init__(self, store: Store, sessions: Sessions, intake: Intake, live: Runs) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._intake = intake
+        self._runs = live
+
+    async def register(self, hello: pb.Hello, call: Call) -> pb.Welcome:
+        welcome = await self._sessions.register(hello, call.peer)
+        if hello.role == "client":
+            await self._runs.newcomer(welcome.instance)
+        return welcome
+
+    async def beat(self, _: pb.Beat, call: Call) -> pb.BeatReply:
+        await self._sessions.who(call, "client")
+        return pb.BeatReply()
+
+    async def quit(self, request: pb.Quit, call: Call) -> pb.QuitReply:
+        session = await self._sessions.who(call, "client", "admin")
+        await self._sessions.end(session, request.reason[:200] or "quit")
+        self._runs.left(session.instance)
+        return pb.QuitReply()
+
+    # ---- orders
+
+    async def wait(self, request: pb.Holding, call: Call) -> pb.Order:
+        """Held until there is an order for this client, at most ``patience`` seconds."""
+        session = await self._sessions.who(call, "client")
+        topic, clock = f"client:{session.instance}", self._store.clock
+        until = clock.ticks() + min(max(request.patience, 0.0), PATIENCE)
+        if request.phase == "preparing":
+            await self._store.read(_acknowledged, session.instance, request.run, clock.now())
+            self._store.bell.ring("participants")
+        async with self._sessions.waiting(session):
+            while True:
+                ticket = self._store.bell.ticket(topic)
+                order = await self._store.read(_order, session, request)
+                left = until - clock.ticks()
+                if not order.HasField("nothing") or left <= 0:
+                    return order
+                await self._store.bell.wait(topic, ticket, left)
+                await self._sessions.who(call, "client")  # it may have been revoked or removed meanwhile
+
+    # ---- reports
+
+    async def report(self, request: pb.Report, call: Call) -> pb.ReportReply:
+        session = await self._sessions.who(call, "client")
+        kind = request.WhichOneof("what")
+        match kind:
+            case "prepared" | "prepare_failed" | "stopped":
+                return await self._participation(session, request)
+            case "task_failed":
+                return await self._failed(session, request)
+            case "progress":
+                counted = await self._store.do(_progress, self._store.clock.now(), session.instance, request)
+                return pb.ReportReply(counted=counted)
+            case "measured":
+                return await self._intake.measured(session, request)
+            case "answer":
+                said = {"text": request.answer.text, "error": request.answer.error}
+                counted = await self._store.do(asks.answer, request.answer.id, session.instance, said)
+                self._store.bell.ring(f"ask:{request.answer.id}")
+                return pb.ReportReply(counted=counted)
+        return pb.ReportReply(counted=False, reason="an empty report")
+
+    async def _participation(self, session: Session, request: pb.Report) -> pb.ReportReply:
+        client, failure = session.instance, _failure(session, request.prepare_failed)
+        state = {"prepared": "prepared", "prepare_failed": "failed"}.get(request.WhichOneof("what") or "", "")
+
+        def write(tx: Tx) -> bool:
+            now = self._store.clock.now()
+            changed = not state or runs.set_participant(
+                tx, (request.run, client), state, now, failure if state == "failed" else None
+            )
+            if changed:
+                detail: dict[str, Any] = failure if state == "failed" else {"reason": request.stopped.reason}
+                events.record(tx, now, request.run, f"client_{state or 'stopped'}", {"client": client, **detail})
+            return changed
+
+        counted = await self._store.do(write)
+        if counted and state == "prepared":
+            self._runs.tell(request.run, ClientJoined(client), UpdateArrived(client))
+        elif counted and state == "failed":
+            self._runs.tell(request.run, TaskFailed(client, failure), ClientLeft(client))
+        self._store.bell.ring(f"client:{client}", "participants")
+        return pb.ReportReply(counted=counted)
+
+    async def _failed(self, session: Session, request: pb.Report) -> pb.ReportReply:
+        failure = _failure(session, request.task_failed)
+
+        def write(tx: Tx) -> bool:
+            this, now = rounds.current(tx, request.run), self._store.clock.now()
+            if this is None or this.round != request.round or this.state != "open":
+                return False
+            events.record(tx, now, request.run, "task_failed", {"client": session.instance, **failure})
+            return rounds.decline(tx, (this.run, this.round, this.task), session.instance, failure, now)
+
+        counted = await self._store.do(write)
+        if counted:
+            self._runs.tell(request.run, TaskFailed(session.instance, failure))
+        return pb.ReportReply(counted=counted)
+
+    # ---- files
+
+    async def offer(self, request: pb.Offer, call: Call) -> pb.OfferReply:
+        role = "admin" if request.HasField("package") else "client"
+        return await self._intake.offer(await self._sessions.who(call, role), request)
+
+    async def push(self, chunks: AsyncIterator[bytes], call: Call) -> pb.PushReply:
+        session = await self._sessions.who(call, "client", "admin")
+        upload, offset = str(call.metadata.get(UPLOAD, "")), str(call.metadata.get(OFFSET, "0"))
+        if not offset.isdecimal() or len(offset) > 20:
+            raise BadInput(f"{offset[:40]!r} is no offset", where=OFFSET)
+        return await self._intake.push(session, chunks, upload, int(offset))
+
+    async def pull(self, request: pb.PullRequest, call: Call) -> AsyncIterator[bytes]:
+        session = await self._sessions.who(call, "client", "admin")
+        if session.role == "client" and not await self._store.read(_may_pull, session.instance, request.file.digest):
+            raise Refused("this file is not for this client", where=request.file.digest)
+        async with aclosing(read_chunks(self._store.blobs.local(request.file.digest), request.offset)) as chunks:
+            async for chunk in chunks:
+                self._sessions.heard(session)
+                yield chunk
+
+
+def _order(tx: Tx, session: Session, holding: pb.Holding) -> pb.Order:
+    """The ledger's facts about this client, the pure decision, and the message that carries it out."""
+    engaged = runs.engagement(tx, session.instance)
+    ask = asks.pending(tx, session.instance, holding.asks)
+    row = session_rows.by_token(tx, session.token)
+    this = rounds.current(tx, engaged[0].id) if engaged else None
+    round_seen = None
+    if this:
+        key = (this.run, this.round, this.task)
+        answered = rounds.has_answered(tx, key, session.instance) or session.instance in rounds.declined(tx, key)
+        round_seen = orders.OpenRound(this.round, this.task, this.state, answered)
+    facts = orders.Facts(
+        leave=row.leave if row else "shutdown",
+        ask=ask is not None,
+        run=engaged[0].id if engaged else 0,
+        part=engaged[1].state if engaged else "",
+        open_round=round_seen,
+    )
+    decided = orders.next_order(facts, orders.Holding(holding.run, holding.phase, holding.round, holding.task))
+    match decided:
+        case orders.Leave(restart):
+            return pb.Order(leave=pb.Leave(reason="the admin asked for it", restart=restart))
+        case orders.Ask() if ask:
+            return pb.Order(ask=pb.Ask(id=ask.id, name=ask.name, args=list(ask.args)))
+        case orders.Recall(run):
+            return pb.Order(recall=pb.Recall(run=run, reason=_why_recalled(tx, run)))
+        case orders.Engage() if engaged:
+            run_row, part = engaged
+            package = pb.FileRef(digest=part.package, size=part.package_size)
+            return pb.Order(engage=pb.Engage(run=run_row.id, number=run_row.number, job=run_row.name, package=package))
+        case orders.Work() if engaged and this:
+            model = models.get(tx, this.run, this.version)
+            if model is not None:
+                return pb.Order(work=_work(engaged[0], this, model))
+        case orders.Nothing(waiting_for):
+            return pb.Order(nothing=pb.Nothing(waiting_for=waiting_for))
+    return pb.Order(nothing=pb.Nothing())
+
+
+def _work(run: runs.Run, this: rounds.RoundRow, model: models.Model) -> pb.Work:
+    ref = pb.FileRef(digest=model.digest, size=model.size)
+    return pb.Work(run=run.id, round=this.round, rounds=run.num_rounds, task=this.task, model=ref, seed=run.seed)
+
+
+def _why_recalled(tx: Tx, run: int) -> str:
+    row = runs.get(tx, run)
+    return f"run {run} is {row.state}" if row and row.state not in runs.OPEN else "the admin stopped this client"
+
+
+def _acknowledged(tx: Tx, client: str, run: int, now: float) -> None:
+    """The client has the invitation in hand."""
+    part = runs.participant(tx, run, client)
+    if part is not None and part.state == "invited":
+        runs.set_participant(tx, (run, client), "preparing", now)
+
+
+def _progress(tx: Tx, now: float, client: str, request: pb.Report) -> bool:
+    said = request.progress
+    part = runs.participant(tx, request.run, client)
+    if part is None or part.state == "stopped":
+        return False
+    data = {"client": client, "round": request.round, "phase": said.phase[:40], "fraction": said.fraction}
+    events.record(tx, now, request.run, "progress", {**data, "detail": said.detail[:200]})
+    return True
+
+
+def _may_pull(tx: Tx, client: str, digest: str) -> bool:
+    """A client may fetch the packages it was given and the models of the run it takes part in."""
+    engaged = runs.engagement(tx, client)
+    if runs.given(tx, client, digest):
+        return True
+    return engaged is not None and any(m.digest == digest for m in models.of_run(tx, engaged[0].id) if m.kept)
+
+
+def _failure(session: Session, said: pb.Failure) -> dict[str, Any]:
+    """What a client says of a failure, bounded before it is kept."""
+    detail = {
+        "traceback": said.traceback[-20_000:],
+        "file": said.file[-400:],
+        "line": said.line,
+        "last_lines": said.last_lines[-8_000:],
+    }
+    return orders.failure(said.error[:2_000], site=session.instance, round_number=said.round, detail=detail)

@@ -1,0 +1,230 @@
+"""Where files arrive. An update counts only when it is whole: spool, verify, row, acknowledge, in that order.
+
+Sending it again is harmless: the part that is here stays here, and a contribution has one key (run, round, client).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+from rondo.base.errors import BadInput, NotFound, Refused
+from rondo.base.ids import token_hash
+from rondo.jobs.check import check_job
+from rondo.jobs.job import read_job
+from rondo.jobs.unpacked import unpack_once
+from rondo.ledger import events, models, rounds, runs
+from rondo.ledger.ledger import Tx
+from rondo.ledger.sessions import Session
+from rondo.net.part import part_size
+from rondo.net.transfer import receive
+from rondo.rounds.events import UpdateArrived
+from rondo.server.runs import Runs
+from rondo.server.sessions import Sessions
+from rondo.server.store import Store
+from rondo.tensors.check import StreamCheck
+from rondo.tensors.digest import parse_digest
+from rondo.tensors.layout import read_layout
+from rondo.wire import rondo_pb2 as pb
+
+MAX_PACKAGE = 2 << 30
+HEADER_SLACK = 1 << 20  # bytes by which an update's header may exceed the model's
+
+
+class Intake:
+    def __init__(self, store: Store, sessions: Sessions, live: Runs) -> None:
+        self._store = store
+        self._sessions = sessions
+        self._runs = live
+
+    def _part(self, session: Session, digest: str) -> Path:
+        """Spooled bytes of an upload; the name is made of checked parts only."""
+        return self._store.spool / "uploads" / session.instance / parse_digest(digest)
+
+    async def offer(self, session: Session, offer: pb.Offer) -> pb.OfferReply:
+        """Say what is wanted of an offered file: nothing, the rest from ``offset`` on, or why it is refused."""
+        part = self._part(session, offer.file.digest)
+        if offer.HasField("package"):
+            await self._check_package(offer)
+        else:
+            reason = await self._claim_refused(session, offer)
+            if reason:
+                return pb.OfferReply(refused=reason, code="Conflict")
+        self._store.need_space(offer.file.size, "this upload")
+        upload = token_hash(f"{session.instance} {offer.file.digest}")
+        row = models.OfferRow(
+            upload,
+            session.instance,
+            offer.file.digest,
+            offer.file.size,
+            offer.SerializeToString(),
+            self._store.clock.now(),
+        )
+        await self._store.read(models.put_offer, row)
+        part.parent.mkdir(parents=True, exist_ok=True)
+        return pb.OfferReply(upload=upload, offset=part_size(part))
+
+    async def push(self, session: Session, chunks: AsyncIterator[bytes], upload: str, offset: int) -> pb.PushReply:
+        """Take the bytes in; the reply comes when they count, or says why they do not."""
+        row = await self._store.read(models.offer, upload)
+        if row is None or row.client != session.instance:
+            raise NotFound("no such upload", hint="offer the file first")
+        offer = pb.Offer.FromString(row.offer)
+        part = self._part(session, row.digest)
+        try:
+            check = None if offer.HasField("package") else await self._check(session, offer.update)
+            checked = check.feed if check else None
+            moving = self._moving(session, chunks)
+            await receive(moving, part, offer.file, offset=offset, check=checked)
+            if check:
+                check.finish()
+            reply = await (self._count(session, offer, part) if check else self._stage(session, offer, part))
+        except (BadInput, Refused) as error:
+            part.unlink(missing_ok=True)
+            await self._refused(session, offer.update, str(error))
+            reply = pb.PushReply(refused=str(error), code=error.code)
+        await self._store.read(models.drop_offer, upload)
+        return reply
+
+    async def _moving(self, session: Session, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The chunks as they are; a client whose bytes move is alive."""
+        async for chunk in chunks:
+            self._sessions.heard(session)
+            yield chunk
+
+    # ---- updates
+
+    async def _claim_refused(self, session: Session, offer: pb.Offer) -> str:
+        """Refuse before a byte has moved what cannot count in any case."""
+        claim = offer.update
+        _check_numbers(claim)
+
+        def look(tx: Tx) -> tuple[str, int]:
+            part = runs.participant(tx, claim.run, session.instance)
+            if part is None or part.state == "stopped":
+                return f"Contribution refused: {session.instance} takes no part in run {claim.run}", 0
+            this = rounds.current(tx, claim.run)
+            model = models.get(tx, claim.run, this.version) if this else None
+            return rounds.refusal(tx, claim.run, claim.round, "train", session.instance), model.size if model else 0
+
+        reason, size = await self._store.read(look)
+        if reason:
+            await self._refused(session, claim, reason)
+        elif offer.file.size > size + HEADER_SLACK:
+            raise BadInput(f"an update of {offer.file.size} bytes for a model of {size} bytes", where=session.instance)
+        return reason
+
+    async def _check(self, session: Session, claim: pb.Claim) -> StreamCheck:
+        def base(tx: Tx) -> models.Model | None:
+            this = rounds.get(tx, (claim.run, claim.round, "train"))
+            return models.get(tx, claim.run, this.version) if this else None
+
+        model = await self._store.read(base)
+        if model is None:
+            raise BadInput(f"Contribution refused: round {claim.round} of run {claim.run} is not open")
+        expected = read_layout(self._store.blobs.local(model.digest))
+        return StreamCheck(expected, frozenset(claim.omitted), f"update of {session.instance}")
+
+    async def _count(self, session: Session, offer: pb.Offer, part: Path) -> pb.PushReply:
+        """The file is whole and sound: now the row, and with it the contribution counts."""
+        claim = offer.update
+        kept = self._store.round_folder(claim.run, claim.round) / session.instance
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        os.replace(part, kept)
+        contribution = rounds.Contribution(
+            run=claim.run, round=claim.round, task="train", client=session.instance,
+            digest=offer.file.digest, size=offer.file.size, kind=claim.kind, samples=claim.samples, steps=claim.steps,
+            metrics=dict(claim.metrics), local_metrics=dict(claim.local_metrics), omitted=sorted(claim.omitted),
+            seconds=claim.seconds, at=self._store.clock.now(),
+        )  # fmt: skip
+        reason = await self._store.do(_accept, contribution)
+        if reason:
+            kept.unlink(missing_ok=True)
+            return pb.PushReply(refused=reason, code="Conflict")
+        self._runs.tell(claim.run, UpdateArrived(session.instance))
+        return pb.PushReply(accepted=True)
+
+    async def measured(self, session: Session, report: pb.Report) -> pb.ReportReply:
+        """The answer to a validate task: metrics alone, the same gate."""
+        said = report.measured
+        if not (math.isfinite(said.samples) and said.samples > 0):
+            raise BadInput(f"samples must be a positive number, got {said.samples}", where=session.instance)
+        contribution = rounds.Contribution(
+            run=report.run, round=report.round, task="validate", client=session.instance, digest="", size=0, kind="",
+            samples=said.samples, steps=0.0, metrics=_finite(dict(said.metrics), session.instance), local_metrics={},
+            omitted=[], seconds=0.0, at=self._store.clock.now(),
+        )  # fmt: skip
+        reason = await self._store.do(_accept, contribution)
+        if not reason:
+            self._runs.tell(report.run, UpdateArrived(session.instance))
+        return pb.ReportReply(counted=not reason, reason=reason)
+
+    async def _refused(self, session: Session, claim: pb.Claim, reason: str) -> None:
+        if claim.run:
+            data = {"client": session.instance, "round": claim.round, "reason": reason}
+            await self._store.record(claim.run, "update_refused", data)
+
+    # ---- packages
+
+    async def _check_package(self, offer: pb.Offer) -> None:
+        if offer.file.size > MAX_PACKAGE:
+            raise BadInput(
+                f"a package of {offer.file.size} bytes; {MAX_PACKAGE} is the limit", where=offer.package.name
+            )
+        _check_folder_name(offer.package.name)
+
+    async def _stage(self, session: Session, offer: pb.Offer, part: Path) -> pb.PushReply:
+        """Into the staging area; unpacked (and so checked) before anybody can deploy it."""
+        name = offer.package.name
+        staged = self._store.folder / "transfer" / name
+        await asyncio.to_thread(unpack_once, part, offer.file.digest, staged)
+        await asyncio.to_thread(lambda: check_job(read_job(staged), staged))
+        self._store.blobs.adopt(part, offer.file.digest)
+        package = runs.Package(name, offer.file.digest, offer.file.size, session.instance, self._store.clock.now())
+        await self._store.do(runs.stage, package)
+        return pb.PushReply(accepted=True)
+
+
+def _accept(tx: Tx, contribution: rounds.Contribution) -> str:
+    c = contribution
+    reason = rounds.accept(tx, c)
+    about: dict[str, Any] = {"client": c.client, "round": c.round}
+    if reason:
+        events.record(tx, c.at, c.run, "update_refused", {**about, "reason": reason})
+    else:
+        about |= {
+            "task": c.task,
+            "samples": c.samples,
+            "metrics": dict(c.metrics),
+            "size": c.size,
+            "seconds": c.seconds,
+        }
+        events.record(tx, c.at, c.run, "update_accepted", {**about, "local_metrics": dict(c.local_metrics)})
+    return reason
+
+
+def _check_numbers(claim: pb.Claim) -> None:
+    where = "the update's claim"
+    if claim.kind not in ("weights", "diff"):
+        raise BadInput(f"unknown kind {claim.kind!r}", where=where, hint="weights or diff")
+    if not (math.isfinite(claim.samples) and claim.samples > 0):
+        raise BadInput(f"samples must be a positive number, got {claim.samples}", where=where)
+    if not (math.isfinite(claim.steps) and claim.steps >= 0):
+        raise BadInput(f"steps must not be negative, got {claim.steps}", where=where)
+    _finite(dict(claim.metrics) | dict(claim.local_metrics), where)
+
+
+def _finite(values: dict[str, float], where: str) -> dict[str, float]:
+    for name, value in values.items():
+        if not math.isfinite(value):
+            raise BadInput(f"metric {name!r} is {value}", where=where)
+    return values
+
+
+def _check_folder_name(name: str) -> None:
+    if not name or len(name) > 128 or name.startswith(".") or not all(c.isalnum() or c in "._-+ " for c in name):
+        raise BadInput(f"{name!r} cannot be a folder's name", hint="letters, digits, . _ - +")

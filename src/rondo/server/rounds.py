@@ -1,0 +1,201 @@
+"""Drives a round: does what the round asks, tells it what happened. Decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from rondo.base.errors import RondoError, RunAborted, RunFailed
+from rondo.jobs.job import Job
+from rondo.ledger import events as event_rows
+from rondo.ledger import models as model_rows
+from rondo.ledger import rounds as rows
+from rondo.ledger import runs as run_rows
+from rondo.ledger.ledger import Tx
+from rondo.ledger.rounds import Contribution, Key
+from rondo.ledger.runs import Run
+from rondo.rounds import events as e
+from rondo.rounds.orders import TAKING_PART, failure
+from rondo.rounds.round import Plan, Round, Waiting
+from rondo.rounds.workflow import Step
+from rondo.server.models import Models
+from rondo.server.store import Store
+from rondo.tensors.digest import FileInfo
+from rondo.worker.host import Worker
+
+log = logging.getLogger("rondo.rounds")
+
+Mailbox = asyncio.Queue[e.Event]
+
+
+class Stage(Protocol):
+    """What is done when a round asks for it: a training round folds files, a dispatch has nothing to fold."""
+
+    async def enough(self) -> None: ...
+
+    async def waits(self, waiting: Waiting) -> None: ...
+
+    async def fold(self) -> e.Event: ...
+
+    async def commit(self) -> None: ...
+
+    async def failed(self) -> None: ...
+
+
+class Conductor:
+    """Plays one round to its end on a stage: commands are carried out, timers and folding report as news."""
+
+    def __init__(self, round_: Round, mailbox: Mailbox, stage: Stage) -> None:
+        self._round = round_
+        self._mailbox = mailbox
+        self._stage = stage
+        self._timers: list[asyncio.TimerHandle] = []
+        self._folding: asyncio.Task[None] | None = None
+        self._told: Waiting | None = None
+
+    async def play(self, news: Iterable[e.Event]) -> None:
+        """Begin with ``news`` (what is known already). Raises ``RunFailed`` with the first failure, ``RunAborted``."""
+        commands = self._round.open()
+        for event in news:
+            commands += self._round.handle(event)
+        try:
+            while True:
+                for command in commands:
+                    await self._carry_out(command)
+                if self._round.over:
+                    return
+                commands = self._round.handle(await self._mailbox.get())
+        finally:
+            for timer in self._timers:
+                timer.cancel()
+            if self._folding is not None:
+                self._folding.cancel()
+                await asyncio.gather(self._folding, return_exceptions=True)
+
+    async def _carry_out(self, command: e.Command) -> None:
+        match command:
+            case e.SetTimer(name, seconds):
+                loop = asyncio.get_running_loop()
+                self._timers.append(loop.call_later(seconds, self._mailbox.put_nowait, e.TimeUp(name)))
+            case e.NoteEnough():
+                await self._stage.enough()
+            case e.Announce():
+                await self._announce()
+            case e.Fold():
+                self._folding = asyncio.create_task(self._fold())
+            case e.Commit():
+                await self._stage.commit()
+            case e.Fail(why):
+                await self._stage.failed()
+                raise RunFailed.of(why)
+            case e.Abandon(reason):
+                await self._stage.failed()
+                raise RunAborted(reason)
+
+    async def _announce(self) -> None:
+        waiting = self._round.waiting()
+        if waiting != self._told:
+            self._told = waiting
+            await self._stage.waits(waiting)
+
+    async def _fold(self) -> None:
+        self._mailbox.put_nowait(await self._stage.fold())
+
+
+class TrainingRound:
+    """One train or validate round of one run; killed and played again, it goes on where it was."""
+
+    def __init__(self, store: Store, run: Run, job: Job, worker: Worker, step: Step) -> None:
+        self._store = store
+        self._run = run
+        self._job = job
+        self._worker = worker
+        self._models = Models(store, run, job)
+        self._step = step
+        self._key: Key = (run.id, step.round, step.task)
+        self._updates: Sequence[Contribution] = ()
+        self._file: FileInfo | None = None
+
+    async def open(self) -> tuple[Round, list[e.Event]]:
+        """Open the round or find it as it was; the news is what a driver that lived through it would have had."""
+        row, news = await self._store.do(self._opening)
+        server, now = self._job.server, self._store.clock.now()
+        waited = 0.0 if row.enough_at is None else now - row.enough_at
+        timeout = max(0.0, row.opened_at + server.round_timeout - now) if server.round_timeout else None
+        await self._store.wake_participants(self._run.id)
+        return Round(Plan(server.min_clients, max(0.0, server.wait_after_min_clients - waited), timeout)), news
+
+    def _opening(self, tx: Tx) -> tuple[rows.RoundRow, list[e.Event]]:
+        now = self._store.clock.now()
+        if rows.get(tx, self._key) is None:
+            data = {"round": self._step.round, "rounds": self._run.num_rounds, "task": self._step.task}
+            event_rows.record(tx, now, self._run.id, "round_opened", data)
+        row = rows.open_round(tx, self._key, self._step.version, now)
+        parts = run_rows.taking_part(tx, self._run.id)
+        news: list[e.Event] = [e.ClientJoined(p.client) for p in parts if p.state in TAKING_PART]
+        news += [e.UpdateArrived(c.client) for c in rows.accepted(tx, self._key)]
+        news += [e.TaskFailed(client, why) for client, why in rows.declined(tx, self._key).items()]
+        news += [e.TaskFailed(p.client, p.reason or {}) for p in parts if p.state == "failed"]
+        return row, [*news, e.TimeUp("grace")] if row.state == "folding" else news
+
+    async def enough(self) -> None:
+        await self._store.read(rows.note_enough, self._key, self._store.clock.now())
+
+    async def waits(self, waiting: Waiting) -> None:
+        data = {"round": self._step.round, "for": list(waiting.clients), "why": waiting.why, "then": waiting.then}
+        await self._store.record(self._run.id, "waiting", data)
+
+    async def fold(self) -> e.Event:
+        """Fix what counts, then in the worker: the spooled updates become one file."""
+        log.info("> aggregating: %d", self._step.round)
+        try:
+            self._updates = await self._store.do(rows.close_round, self._key)
+            if self._step.task == "train":
+                await self._store.record(self._run.id, "round_folding", {"round": self._step.round})
+                self._file = await self._fold_files()
+            return e.Folded()
+        except RondoError as error:
+            detail = {"traceback": error.detail}
+            return e.FoldFailed(failure(str(error), site="server", round_number=self._step.round, detail=detail))
+
+    async def _fold_files(self) -> FileInfo:
+        model = await self._store.read(model_rows.get, self._run.id, self._step.version)
+        assert model is not None
+        self._store.need_space(model.size, "the new model")
+        out, weights, choice = self._spool / ".folded", self._weights(), self._job.server.aggregator
+        updates = [
+            {"site": u.client, "path": str(self._spool / u.client), "kind": u.kind, "omitted": list(u.omitted)}
+            | {"weight": weights[u.client]}
+            for u in self._updates
+        ]
+        base = str(self._store.blobs.local(model.digest))
+        rule = {"name": choice.name, "options": dict(choice.options)}
+        request = {"do": "fold", "base": base, "contributions": updates, "rule": rule, "out": str(out)}
+        answer = await self._worker.ask(request, None)
+        return FileInfo(out, answer["digest"], answer["size"])
+
+    def _weights(self) -> Mapping[str, float]:
+        """Spec 12.1: the site's weight times what the job weighs by; the aggregator normalises."""
+        by = self._job.server.weigh_by
+        sizes = {u.client: {"samples": u.samples, "steps": u.steps or 1.0, "equal": 1.0}[by] for u in self._updates}
+        return {site: self._job.server.aggregation_weights.get(site, 1.0) * size for site, size in sizes.items()}
+
+    async def commit(self) -> None:
+        if self._step.task == "validate":
+            await self._models.measure(self._key, self._updates)
+            return
+        assert self._file is not None
+        await self._models.commit(self._key, self._file, self._weights(), self._updates)
+        if not self._job.server.keep_updates:
+            await asyncio.to_thread(shutil.rmtree, self._spool, ignore_errors=True)
+
+    async def failed(self) -> None:
+        await self._store.read(rows.end_round, self._key, "failed", self._store.clock.now())
+
+    @property
+    def _spool(self) -> Path:
+        return self._store.round_folder(self._run.id, self._step.round)

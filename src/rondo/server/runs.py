@@ -1,0 +1,183 @@
+"""Runs: one at a time, in the order they were submitted; each is taken up again where it was after a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+from typing import Any
+
+from rondo.base.errors import RondoError, RunAborted, RunFailed
+from rondo.jobs.job import Job, read_job
+from rondo.jobs.task import derive_seed
+from rondo.jobs.unpacked import unpack_once
+from rondo.ledger import events as event_rows
+from rondo.ledger import models as model_rows
+from rondo.ledger import rounds as round_rows
+from rondo.ledger import runs as rows
+from rondo.ledger.ledger import Tx
+from rondo.ledger.runs import OPEN, Run
+from rondo.rounds import events as e
+from rondo.rounds.orders import TAKING_PART, failure
+from rondo.rounds.round import Round
+from rondo.rounds.workflow import Step, Workflow
+from rondo.server.dispatch import Dispatch
+from rondo.server.models import Models
+from rondo.server.rounds import Conductor, Mailbox, TrainingRound
+from rondo.server.store import Store
+from rondo.tensors.digest import FileInfo
+from rondo.worker.host import TaskFailed, Worker, WorkerSpec, open_worker
+
+log = logging.getLogger("rondo.runs")
+
+
+class Runs:
+    """``tell`` takes the news, ``work`` plays the runs."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._run: Run | None = None
+        self._mailbox: Mailbox = asyncio.Queue()
+        self.round: Round | None = None  # what is being waited for, to be shown
+        self.since = 0.0
+
+    def tell(self, run: int, *news: e.Event) -> None:
+        """News for the round that ``run`` is in; for any other run it is too late to matter."""
+        if self._run is not None and self._run.id == run:
+            for event in news:
+                self._mailbox.put_nowait(event)
+
+    def left(self, client: str) -> None:
+        """This client is gone: nobody waits for it any more."""
+        if self._run is not None:
+            self.tell(self._run.id, e.ClientLeft(client))
+
+    async def newcomer(self, client: str) -> None:
+        """A client has logged in: where everybody is invited it takes part from the current round on (C1)."""
+        run = await self._store.do(_invite_newcomer, client, self._store.clock.now())
+        if run:
+            self.tell(run, e.ClientJoined(client))
+            self._store.bell.ring(f"client:{client}")
+
+    async def work(self) -> None:
+        """For ever: play the oldest open run. A run ends here, whatever becomes of it."""
+        while True:
+            ticket = self._store.bell.ticket("runs")
+            waiting = await self._store.read(rows.open_runs)
+            if not waiting:
+                await self._store.bell.wait("runs", ticket)
+                continue
+            self._run, self._mailbox = waiting[0], asyncio.Queue()
+            try:
+                await self._play(self._run)
+                await self._end(self._run, "finished", None)
+            except RunAborted as error:
+                await self._end(self._run, "aborted", failure(error.what))
+            except RunFailed as error:
+                await self._end(self._run, "failed", error.failure)
+            except TaskFailed as error:
+                detail = {"traceback": error.traceback, "file": error.file, "line": error.line}
+                why = failure(error.error, site="server", detail=detail | {"last_lines": error.last_lines})
+                await self._end(self._run, "failed", why)
+            except RondoError as error:
+                log.error("run %d: %s", self._run.id, error)
+                detail = {"traceback": error.detail}
+                await self._end(self._run, "failed", failure(str(error), site="server", detail=detail))
+            finally:
+                self._run, self.round = None, None
+
+    async def _play(self, run: Run) -> None:
+        folder = self._store.run_folder(run.number)
+        code = folder / "mmar_server"
+        await asyncio.to_thread(unpack_once, self._store.blobs.local(run.package), run.package, code)
+        job = read_job(code)
+        workflow = Workflow(run.start_round, run.num_rounds, job.server.final_validation)
+        step = workflow.resume(*await self._store.read(_progress, run))
+        if step.task == "finish":
+            text = f"nothing to do: start_round {run.start_round}, num_rounds {run.num_rounds} (an absolute end)"
+            await self._store.record(run.id, "nothing_to_do", {"text": text})
+            return
+        await self._dispatch(run, job)
+        await self._first_model(run, job, code, folder)
+        async with open_worker(WorkerSpec("fold", log=folder / "server_worker.log", tag="server")) as worker:
+            await worker.ask({"do": "open", "kind": "fold"})
+            await self._rounds(run, job, worker, step)
+
+    async def _rounds(self, run: Run, job: Job, worker: Worker, step: Step) -> None:
+        workflow = Workflow(run.start_round, run.num_rounds, job.server.final_validation)
+        while step.task != "finish":
+            if step.task == "validate":
+                await self._advance(run, "running", "validating")
+            await self._conduct(TrainingRound(self._store, run, job, worker, step))
+            step = workflow.after(step)
+
+    async def _conduct(self, stage: Dispatch | TrainingRound) -> None:
+        self.round, news = await stage.open()
+        self.since = self._store.clock.now()
+        await Conductor(self.round, self._mailbox, stage).play(news)
+
+    async def _dispatch(self, run: Run, job: Job) -> None:
+        await self._advance(run, "submitted", "dispatching")
+        if run.invites == "all" and run.state in ("submitted", "dispatching"):
+            stage = Dispatch(self._store, run, job)
+            await self._conduct(stage)
+        await self._advance(run, "dispatching", "running")
+
+    async def _first_model(self, run: Run, job: Job, code: Path, folder: Path) -> None:
+        """The model that the first round starts from, made or read in a worker of its own, once."""
+        if await self._store.read(model_rows.last, run.id) is not None:
+            return
+        out = self._store.round_folder(run.id, run.start_round) / ".first"
+        out.parent.mkdir(parents=True, exist_ok=True)
+        source = job.model.file or job.model.function
+        request: dict[str, Any] = {"do": "init", "seed": derive_seed(run.seed, "model"), "out": str(out)}
+        if job.model.file:
+            request["file"] = str(code / job.model.file)
+        else:
+            request |= {"function": job.model.function, "args": dict(job.model.args)}
+        async with open_worker(WorkerSpec("init", code=code, log=folder / "server_worker.log", tag="server")) as worker:
+            answer = await worker.ask(request, None)
+        await Models(self._store, run, job).begin(FileInfo(out, answer["digest"], answer["size"]), source)
+
+    # ---- states
+
+    async def _advance(self, run: Run, before: str, after: str) -> None:
+        now = self._store.clock.now()
+
+        def write(tx: Tx) -> None:
+            started = {"started_at": now} if after == "running" else {}
+            if rows.advance(tx, run.id, (before,), after, **started):
+                event_rows.record(tx, now, run.id, f"run_{after}", {"round": run.start_round, "rounds": run.num_rounds})
+
+        await self._store.do(write)
+
+    async def _end(self, run: Run, state: str, why: dict[str, Any] | None) -> None:
+        now = self._store.clock.now()
+
+        def write(tx: Tx) -> list[rows.Participant]:
+            if rows.advance(tx, run.id, OPEN, state, ended_at=now, error=why):
+                event_rows.record(tx, now, run.id, f"run_{state}", why or {})
+            return rows.taking_part(tx, run.id)
+
+        parts = await self._store.do(write)
+        self._store.bell.ring("runs", f"run:{run.id}", *(f"client:{part.client}" for part in parts))
+        if state == "finished":
+            log.info("Server training has stopped. Run %d finished.", run.number)
+
+
+def _invite_newcomer(tx: Tx, client: str, now: float) -> int:
+    """The open run that this client takes part in now, 0 for none."""
+    for run in rows.open_runs(tx):
+        part = rows.participant(tx, run.id, client)
+        if part is not None and part.state in TAKING_PART:
+            return run.id
+        if part is None and run.invites == "all" and run.state in ("dispatching", "running"):
+            rows.invite(tx, run.id, client, run, now)
+            return run.id
+    return 0
+
+
+def _progress(tx: Tx, run: Run) -> tuple[int | None, bool]:
+    """The last committed training round, and whether the last validation is done."""
+    validated = round_rows.get(tx, (run.id, run.num_rounds, "validate"))
+    return round_rows.last_committed(tx, run.id), validated is not None and validated.state == "committed"

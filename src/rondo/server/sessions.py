@@ -1,0 +1,234 @@
+"""Sessions: who is logged in, by certificate and token; who is here, away, or gone.
+
+A client is alive while its waiting call is open, its heartbeat comes or its bytes move. ``here`` and ``away`` tell
+people about the connection; only silence for longer than ``heart_beat_timeout`` removes a client (spec 6.3).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from rondo.base.errors import BadInput, Refused
+from rondo.base.ids import new_token, token_hash
+from rondo.ledger import events
+from rondo.ledger import sessions as rows
+from rondo.ledger.ledger import Tx
+from rondo.ledger.sessions import Session
+from rondo.net.calls import Call, Peer
+from rondo.net.errors import with_status
+from rondo.pki.kit import Kit
+from rondo.server.store import Store
+from rondo.wire import OLDEST, PROTOCOL
+from rondo.wire import rondo_pb2 as pb
+
+log = logging.getLogger("rondo.sessions")
+
+HEARTBEAT = 60.0  # seconds, as in Clara
+AWAY_AFTER = 3.0  # seconds without a call before people are told
+SWEEP = 1.0  # seconds between looks at the table
+
+
+class Sessions:
+    def __init__(self, store: Store, kit: Kit, revoked: Callable[[str], bool]) -> None:
+        self._store = store
+        self._kit = kit
+        self._revoked = revoked
+        self._known: dict[str, Session] = {}
+        self._seen: dict[str, float] = {}
+        self._waiting: Counter[str] = Counter()
+
+    async def load(self) -> None:
+        """Know everybody again after a restart; nobody is blamed for the time the server was away."""
+        for session in await self._store.read(rows.present):
+            self._known[session.token] = session
+            self._seen[session.token] = self._store.clock.now()
+
+    # ---- log in
+
+    async def register(self, hello: pb.Hello, peer: Peer) -> pb.Welcome:
+        """Raises ``Refused`` or ``BadInput`` with the texts and status codes of spec 3.2."""
+        self._check(hello, peer)
+        session, token, news = await self._store.do(self._admit, hello, peer)
+        self._known[session.token] = session
+        self._seen[session.token] = self._store.clock.now()
+        if news:
+            log.info(
+                "Client: New client %s joined. Session: %s  Total clients: %d",
+                f"{session.instance}@{session.address}",
+                session.token[:8],
+                sum(s.role == "client" for s in self._known.values()),
+            )
+        return pb.Welcome(
+            token=token,
+            instance=session.instance,
+            heartbeat=min(HEARTBEAT, self._kit.settings.heart_beat_timeout / 3),
+            protocol=min(PROTOCOL, hello.protocol),
+            project=self._kit.project,
+        )
+
+    def _check(self, hello: pb.Hello, peer: Peer) -> None:
+        if self._revoked(peer.fingerprint):
+            raise Refused("this certificate has been revoked", where=hello.name, hint="ask the lead IT for a new kit")
+        if hello.project != self._kit.project:
+            raise BadInput(
+                "Requested task does not match the current server task", where=f"{hello.project} != {self._kit.project}"
+            )
+        if hello.name != peer.common_name:
+            refused = Refused(
+                "client ID does not match the SSL certificate CN", where=f"{hello.name} != {peer.common_name}"
+            )
+            raise with_status(refused, "UNAUTHENTICATED")
+        if hello.role not in ("client", "admin"):
+            raise BadInput(f"unknown role {hello.role!r}")
+        if hello.role != peer.role:
+            raise Refused(
+                f"this certificate is for a {peer.role or 'stranger'}, not for a {hello.role}", where=hello.name
+            )
+        if hello.protocol < OLDEST:
+            raise Refused(
+                f"protocol {hello.protocol} is too old", hint=f"this server speaks {OLDEST} to {PROTOCOL}: upgrade"
+            )
+
+    def _admit(self, tx: Tx, hello: pb.Hello, peer: Peer) -> tuple[Session, str, bool]:
+        now = self._store.clock.now()
+        present = rows.present(tx, hello.role)
+        taken = {s.instance for s in present}
+        earlier = rows.by_token(tx, token_hash(hello.token)) if hello.token else None
+        own = earlier is not None and (earlier.name, earlier.role) == (peer.common_name, hello.role)
+        if earlier and own and (earlier.state != "gone" or earlier.instance not in taken):
+            self._room_for(hello.role, len(present) - (earlier.instance in taken))
+            rows.revive(tx, earlier.token, peer.fingerprint, peer.address, now)
+            events.record(tx, now, 0, "client_back", {"client": earlier.instance})
+            return replace(earlier, fingerprint=peer.fingerprint, state="here", leave=""), hello.token, False
+        self._room_for(hello.role, len(present))
+        token = new_token()
+        instance = hello.name if hello.role == "admin" else _instance(hello.name, taken)
+        session = Session(
+            token_hash(token), instance, hello.name, hello.role, peer.fingerprint, peer.address, hello.version[:32],
+            "here", "", now, now, "",
+        )  # fmt: skip
+        rows.add(tx, session)
+        if hello.role == "client":
+            events.record(tx, now, 0, "client_joined", {"client": instance, "address": peer.address})
+        return session, token, hello.role == "client"
+
+    def _room_for(self, role: str, others: int) -> None:
+        if role == "client" and others >= self._kit.settings.max_num_clients:
+            raise Refused(
+                "Maximum number of clients reached", where=f"max_num_clients {others}", hint="RESOURCE_EXHAUSTED"
+            )
+
+    # ---- every later call
+
+    async def who(self, call: Call, *roles: str) -> Session:
+        """The session behind a call. Raises ``Refused``: unknown token, another certificate, revoked, wrong role."""
+        if not call.token:
+            raise BadInput("no token", hint="register first")
+        session = self._known.get(token_hash(call.token))
+        if session is None:
+            session = await self._returning(token_hash(call.token))
+        if session.fingerprint != call.peer.fingerprint:
+            refused = Refused("this token belongs to another certificate", where=session.instance)
+            raise with_status(refused, "UNAUTHENTICATED")
+        if self._revoked(call.peer.fingerprint):
+            raise Refused("this certificate has been revoked", where=session.instance)
+        if session.role not in roles:
+            raise Refused(f"a {session.role} may not do this", where=session.instance)
+        self._seen[session.token] = self._store.clock.now()
+        return session
+
+    async def _returning(self, token: str) -> Session:
+        """A removed client that is heard of again gets its place back, if nobody else has taken its name."""
+
+        def take_back(tx: Tx) -> Session | None:
+            found = rows.by_token(tx, token)
+            if found is None or found.reason != "silent":
+                return found if found and found.state != "gone" else None
+            if found.instance in {s.instance for s in rows.present(tx)}:
+                return None
+            self._room_for(found.role, rows.count(tx))
+            rows.revive(tx, token, found.fingerprint, found.address, self._store.clock.now())
+            events.record(tx, self._store.clock.now(), 0, "client_back", {"client": found.instance})
+            return replace(found, state="here", leave="")
+
+        session = await self._store.do(take_back)
+        if session is None:
+            raise with_status(Refused("Unknown client identity", hint="log in again"), "UNAUTHENTICATED")
+        self._known[token] = session
+        return session
+
+    @asynccontextmanager
+    async def waiting(self, session: Session) -> AsyncIterator[None]:
+        """Around a waiting call: while it is open the client is here."""
+        self._waiting[session.token] += 1
+        try:
+            if self._known.get(session.token, session).state == "away":
+                await self._mark(session.token, "here", "")
+            yield
+        finally:
+            self._waiting[session.token] -= 1
+            self._seen[session.token] = self._store.clock.now()
+
+    def heard(self, session: Session) -> None:
+        """Its bytes move."""
+        self._seen[session.token] = self._store.clock.now()
+
+    # ---- leaving
+
+    async def end(self, session: Session, reason: str) -> None:
+        """The client has quit or is removed; its name is free again."""
+        await self._mark(session.token, "gone", reason)
+        self._seen.pop(session.token, None)
+        self._waiting.pop(session.token, None)
+        self._store.bell.ring(f"client:{session.instance}", "sessions")
+        log.info("Remove the %s Client. Name: %s Session: %s", reason, session.instance, session.token[:8])
+
+    async def _mark(self, token: str, state: str, reason: str) -> None:
+        session = self._known.get(token)
+        if session is None:
+            return
+
+        def write(tx: Tx) -> None:
+            now = self._store.clock.now()
+            rows.mark(tx, token, state, reason, now)
+            if session.role == "client":
+                kind = {"here": "client_back", "away": "client_away", "gone": "client_gone"}[state]
+                events.record(tx, now, 0, kind, {"client": session.instance, "reason": reason})
+
+        await self._store.do(write)
+        if state == "gone":
+            self._known.pop(token, None)
+        else:
+            self._known[token] = replace(session, state=state)
+
+    async def sweep(self, gone: Callable[[Session], None]) -> None:
+        """For ever: tell who is away, remove who has been silent too long, write down who was heard of."""
+        written = self._store.clock.now()
+        while True:
+            await asyncio.sleep(SWEEP)  # the sweep is a clock, it waits for nobody
+            now = self._store.clock.now()
+            for token, session in list(self._known.items()):
+                silent = 0.0 if self._waiting[token] else now - self._seen.get(token, now)
+                if session.role == "client" and silent > self._kit.settings.heart_beat_timeout:
+                    await self.end(session, "silent")
+                    gone(session)
+                elif session.role == "client" and session.state == "here" and silent > AWAY_AFTER:
+                    await self._mark(token, "away", "no connection")
+            if now - written > HEARTBEAT / 4:
+                written = now
+                await self._store.read(rows.seen, dict(self._seen))
+
+
+def _instance(name: str, taken: set[str]) -> str:
+    """``site``, then ``site_1``, ``site_2``, ... (spec C6)."""
+    if name not in taken:
+        return name
+    number = 1
+    while f"{name}_{number}" in taken:
+        number += 1
+    return f"{name}_{number}"

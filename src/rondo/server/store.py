@@ -1,0 +1,68 @@
+"""What survives a kill -9, in one value: ledger, blobs, folders; and the bell that wakes whoever waits for a change."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from rondo.base.clock import Clock
+from rondo.base.errors import NoSpace
+from rondo.blobs.seam import BlobStore
+from rondo.ledger import events, runs
+from rondo.ledger.bell import Bell
+from rondo.ledger.ledger import Ledger, Tx
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+SPARE = 64 << 20  # bytes of disk that stay free
+
+
+@dataclass(frozen=True)
+class Store:
+    ledger: Ledger
+    blobs: BlobStore
+    bell: Bell
+    clock: Clock
+    folder: Path  # the server's workspace
+
+    async def do(self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """One transaction; whoever follows events is woken after it."""
+        value = await self.ledger.do(operation, *args, **kwargs)
+        self.bell.ring("events")
+        return value
+
+    async def read(self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """One transaction that records nothing."""
+        return await self.ledger.do(operation, *args, **kwargs)
+
+    async def record(self, run: int, kind: str, data: Mapping[str, Any] | None = None) -> None:
+        await self.do(events.record, self.clock.now(), run, kind, data)
+
+    async def wake_participants(self, run: int) -> None:
+        """Ring for every client of ``run``: its waiting call is answered anew."""
+        self.bell.ring(*(f"client:{p.client}" for p in await self.read(runs.taking_part, run)))
+
+    def run_folder(self, number: int) -> Path:
+        return self.folder / f"run_{number}"
+
+    @property
+    def spool(self) -> Path:
+        return self.folder / "spool"
+
+    def round_folder(self, run: int, round_number: int) -> Path:
+        """Where the updates of a round lie until it is committed, one file a client."""
+        return self.spool / "rounds" / f"{run}-{round_number}"
+
+    def need_space(self, size: int, what: str) -> None:
+        """Raises ``NoSpace`` before a transfer begins that could not end well."""
+        free = shutil.disk_usage(self.folder).free
+        if free < size + SPARE:
+            raise NoSpace(
+                f"{what} needs {size >> 20} MiB and {SPARE >> 20} MiB to spare, {free >> 20} MiB are free",
+                where=str(self.folder),
+                hint="free space on the server; the client tries again",
+            )
