@@ -145,7 +145,7 @@ def _check_certificate(certificate: Certificate, authority: Certificate, manifes
         raise Refused(f"the certificate is for {certificate.name!r}, the kit for {manifest.name!r}", where=where)
     usage = "server" if manifest.role == Role.SERVER else "client"
     if certificate.unit != manifest.role or usage not in certificate.usages:
-        raise Refused(f"the certificate is not that of a {manifest.role}", where=where)
+        raise Refused(f"the certificate is not one for role {manifest.role}", where=where)
 
 
 def _assemble(files: Mapping[str, bytes], folder: Path, manifest: Manifest) -> Kit:

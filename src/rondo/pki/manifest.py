@@ -73,7 +73,7 @@ def check_files(manifest: Manifest, files: Mapping[str, bytes]) -> None:
     bad = [name for name in sorted(manifest.files) if found.get(name) != manifest.files[name]]
     if bad:
         raise Refused(
-            f"The following files are not secure content: {', '.join(bad)}.",
+            f"The following files are not secure content. They are: {', '.join(bad)}",
             where="startup",
             hint="they are missing or were changed after the kit was signed; open the kit's zip file again",
         )

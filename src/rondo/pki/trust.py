@@ -56,7 +56,7 @@ class Trust:
             )
         if found.unit != role:
             raise Refused(
-                f"{found.name!r} holds the kit of a {found.unit or 'participant without role'}, not of a {role}",
+                f"{found.name!r} has a certificate for role {found.unit or '(none)'}, not for role {role}",
                 where=where,
             )
         return found

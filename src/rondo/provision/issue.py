@@ -106,7 +106,8 @@ def renew(order: Order, names: Iterable[str], now: float, *, revoke_old: bool = 
         if revoke_old:
             notes = revoke_entries(state, old, servers, now)
         else:
-            notes = [f"earlier certificates of {one.name} stay valid until they expire" for one in wanted]
+            still = dict.fromkeys(entry.name for entry in old)
+            notes = [f"earlier certificates of {name} stay valid until they expire" for name in still]
     return Outcome(made, (), tuple(notes))
 
 

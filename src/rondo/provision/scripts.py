@@ -158,7 +158,8 @@ exec "${RONDO:-rondo}" admin "$WORKSPACE" "$@"
 
 _DOCKER_SERVER = """
 # Environment: DOCKER_IMAGE, MY_DATA_DIR (seen as /data), NETWORK (default: the host's).
-IMAGE=${{DOCKER_IMAGE:-{image}}}
+IMAGE={image}
+IMAGE=${{DOCKER_IMAGE:-$IMAGE}}
 set -- --rm -it --ipc=host -v "$WORKSPACE:/workspace" -w /workspace
 [ -n "$MY_DATA_DIR" ] && set -- "$@" -v "$MY_DATA_DIR:/data"
 # shellcheck disable=SC2086 # NETWORK is a list of options, such as: {ports}
@@ -167,7 +168,8 @@ exec docker run "$@" ${{NETWORK:---net=host}} "$IMAGE" /workspace/startup/sub_st
 
 _DOCKER_CLIENT = """
 # Environment: DOCKER_IMAGE, MY_DATA_DIR (seen as /data, read-only), GPU2USE (default: all; none: "").
-IMAGE=${{DOCKER_IMAGE:-{image}}}
+IMAGE={image}
+IMAGE=${{DOCKER_IMAGE:-$IMAGE}}
 set -- --rm -it --ipc=host --net=host -u "$(id -u):$(id -g)" -v "$WORKSPACE:/workspace" -w /workspace
 [ -n "${{GPU2USE-all}}" ] && set -- "$@" --gpus "${{GPU2USE-all}}"
 [ -n "$MY_DATA_DIR" ] && set -- "$@" -v "$MY_DATA_DIR:/data:ro"
@@ -176,7 +178,8 @@ exec docker run "$@" "$IMAGE" /workspace/startup/sub_start.sh
 
 _DOCKER_ADMIN = """
 # Environment: DOCKER_IMAGE.
-IMAGE=${{DOCKER_IMAGE:-{image}}}
+IMAGE={image}
+IMAGE=${{DOCKER_IMAGE:-$IMAGE}}
 exec docker run --rm -it --net=host -u "$(id -u):$(id -g)" -v "$WORKSPACE:/workspace" -w /workspace \\
     "$IMAGE" /workspace/startup/fl_admin.sh
 """
