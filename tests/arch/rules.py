@@ -26,11 +26,14 @@ PARAMETERS = 6
 # Files that may wait by the clock: path -> why.
 SLEEPERS: dict[str, str] = {
     "src/rondo/net/retry.py": "the pause between two attempts to reach a server",
+    "src/rondo/client/app.py": "the heartbeat is an interval; nothing is waited for",
     "src/rondo/server/sessions.py": "the sweep of silent clients is itself a clock; it waits for nobody",
 }
 
 # Files that may catch every exception: path -> what ends there.
 LAST_RESORTS: dict[str, str] = {
+    "src/rondo/worker/child.py": "a task ends there, whatever ended it; the worker reports it",
+    "src/rondo/worker/program.py": "the user's program ends there",
     "src/rondo/net/calls.py": "one call ends there with a number for the log; the server goes on",
 }
 

@@ -38,7 +38,9 @@ PLANTED = [
     (upward, "worker", "import importlib\nimportlib.import_module('rondo.cli.main')", "upward"),
     (upward, "attic", "x = 1", "stands on no floor"),
     (upward, "server", "from rondo.attic import x", "no room"),
-    (upward, "server", "import rondo", "no room"),
+    (upward, "trainers", "import rondo", "neighbour"),
+    (upward, "simulator", "from rondo.cli import main", "upward"),
+    (late, "ledger", "import importlib\ndef f():\n    importlib.import_module('rondo.base.ids')", "inside a function"),
     (late, "ledger", "def f():\n    import json", "inside a function"),
     (late, "net", "class A:\n    def f(self):\n        from json import loads", "inside a function"),
     (impure, "rounds", "import time", "imports time"),
@@ -60,6 +62,8 @@ def test_a_planted_import_is_found(check: Check, room: str, source: str, says: s
 
 
 FINE = [
+    (upward, "simulator", "import rondo"),
+    (late, "trainers", "import importlib\ndef f():\n    importlib.import_module('torch')"),
     (upward, "server", "from rondo.net import methods\nimport rondo.base.errors\nfrom . import app"),
     (late, "cli", "def f():\n    import rondo.server.app"),
     (late, "trainers", "def f():\n    import torch  # noqa: PLC0415  (a second to import)"),

@@ -109,13 +109,17 @@ def dotted(node: ast.expr) -> str:
 
 @dataclass(frozen=True)
 class Import:
-    """One imported module. ``top``: not in a function. ``typing``: seen by the type checker alone."""
+    """One imported module.
+
+    ``top``: not in a function. ``typing``: seen by the type checker alone. ``called``: by ``import_module("...")``.
+    """
 
     module: Module
     target: str
     line: int
     top: bool
     typing: bool
+    called: bool
 
     @property
     def room(self) -> str:
@@ -135,8 +139,8 @@ def imports(module: Module) -> list[Import]:
     typing = {id(inner) for node in ast.walk(module.tree) if _for_types(node) for inner in ast.walk(node)}
     for node in ast.walk(module.tree):
         for target in _targets(module, node):
-            line = getattr(node, "lineno", 0)
-            found.append(Import(module, target, line, id(node) not in inside, id(node) in typing))
+            line, called = getattr(node, "lineno", 0), isinstance(node, ast.Call)
+            found.append(Import(module, target, line, id(node) not in inside, id(node) in typing, called))
     return sorted(found, key=lambda one: (one.line, one.target))
 
 
