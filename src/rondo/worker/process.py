@@ -1,0 +1,146 @@
+"""Starting a worker process and ending it with everything it started."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Coroutine, Mapping
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from rondo.base.errors import MachineFault
+from rondo.worker.output import LogFile, OnLine, Output
+
+_KILL_PATIENCE = 0.5  # seconds that the keeper has before it is killed, too
+_COMMAND = ("-P", "-X", "faulthandler", "-m", "rondo.worker.child")
+
+
+@dataclass(frozen=True)
+class WorkerSpec:
+    """``code``: job folder that user code is imported from. ``tag``: name of the site, begins each line of ``log``.
+
+    ``env`` comes on top of the parent's environment, of which names beginning with ``RONDO_`` are kept back.
+    ``seed`` fixes the order of sets of strings (``PYTHONHASHSEED``). ``close_patience`` is how many seconds user
+    code may go on after its last task. A log of ``log_limit`` bytes becomes ``log.1``, one older is kept.
+    ``on_line`` gets what is printed, at most 50 lines a second.
+    """
+
+    purpose: Literal["train", "fold", "filter", "init"]
+    log: Path
+    tag: str
+    code: Path | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    seed: int = 0
+    close_patience: float = 10.0
+    log_limit: int = 64 * 1024 * 1024
+    on_line: OnLine | None = None
+
+
+class Process:
+    """A worker process, its socket (``reader``, ``writer``), its ``output``; ``ended`` is a task that ends with it."""
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        lifeline: int,
+        output: Output,
+        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+    ) -> None:
+        self.pid = process.pid
+        self.output = output
+        self.reader, self.writer = streams
+        self.ended = asyncio.create_task(process.wait())
+        self.ended.add_done_callback(lambda _: self._kill_group())
+        self._lifeline: int | None = lifeline
+
+    async def lasts(self, seconds: float) -> bool:
+        """Whether it still runs after so many seconds; known at once when it does not."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asyncio.shield(self.ended)
+        return not self.ended.done()
+
+    async def kill(self) -> None:
+        """End every process of this worker. Idempotent."""
+        if self._lifeline is not None:
+            os.close(self._lifeline)  # now the keeper kills and reaps
+            self._lifeline = None
+        if await self.lasts(_KILL_PATIENCE):
+            self._kill_group()
+            await asyncio.shield(self.ended)
+        await self.output.finish()
+        self.writer.close()
+
+    def how(self) -> str:
+        """How it ended, for people: "was killed by SIGKILL (out of memory?)"."""
+        if not self.ended.done():
+            return "closed its channel to its parent without an answer"
+        code = self.ended.result()
+        if code < 0:
+            likely = " (out of memory?)" if -code == signal.SIGKILL else ""
+            return f"was killed by {signal.Signals(-code).name}{likely}"
+        return f"ended with exit code {code} without an answer"
+
+    def _kill_group(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+async def start_process(spec: WorkerSpec) -> Process:
+    """Raises ``NoSpace`` when the log cannot be written, ``MachineFault`` when no process can be started."""
+    with ExitStack() as childs, ExitStack() as undo:
+        log = LogFile(spec.log, spec.tag, spec.log_limit)
+        undo.callback(log.close)
+        ours, theirs = socket.socketpair()
+        childs.enter_context(theirs)
+        streams = await asyncio.open_connection(sock=ours)
+        undo.callback(streams[1].close)
+        (cut, lifeline), (printed, prints) = os.pipe(), os.pipe()
+        for stack, descriptor in ((childs, cut), (undo, lifeline), (undo, printed), (childs, prints)):
+            stack.callback(os.close, descriptor)
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, *_COMMAND),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=prints,
+                stderr=prints,
+                env=_environment(spec, theirs.fileno(), cut),
+                pass_fds=(theirs.fileno(), cut),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise MachineFault(f"cannot start a worker: {error}", where=spec.tag) from error
+        undo.pop_all()
+    return Process(process, lifeline, Output(printed, log, spec.on_line), streams)
+
+
+def _environment(spec: WorkerSpec, channel: int, lifeline: int) -> dict[str, str]:
+    # What a server or client is told through RONDO_ variables (a database URL, a password) is not for user code.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RONDO_")}
+    fixed = {
+        "RONDO_CHANNEL": str(channel),
+        "RONDO_LIFELINE": str(lifeline),
+        "RONDO_CODE": str(spec.code.resolve()) if spec.code else "",
+        "PYTHONUNBUFFERED": "1",  # what was printed before a SIGKILL is already in the pipe
+        "PYTHONHASHSEED": str(spec.seed % 2**32),
+    }
+    return {"MALLOC_ARENA_MAX": "2", **inherited, **spec.env, **fixed}
+
+
+async def to_the_end(ending: Coroutine[Any, Any, None]) -> None:
+    """Await ``ending`` whatever happens; a cancellation that comes meanwhile goes on afterwards."""
+    task = asyncio.ensure_future(ending)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    task.result()

@@ -1,0 +1,82 @@
+"""One task at a site: the model file comes in, the trainer works, a checked update file goes out."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from rondo.base.errors import BadInput
+from rondo.jobs.task import Site, Task, Update
+from rondo.tensors.files import TensorFile
+from rondo.tensors.layout import Layout
+from rondo.worker.handing import checked_metrics, checked_samples, checked_steps, write_tensors
+
+
+def task_of(request: Mapping[str, Any], site: Site) -> Task:
+    """The task that a "train" or "validate" request means; every source of chance is seeded with its seed."""
+    seed = int(request["seed"])
+    seed_all(seed)
+    return Task(request["do"], int(request["round"]), int(request["rounds"]), seed, site)
+
+
+def seed_all(seed: int) -> None:
+    """Seed ``random``, and numpy and torch where they are imported."""
+    random.seed(seed)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed(seed % 2**32)
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(seed)
+
+
+def train(trainer: Any, request: Mapping[str, Any], site: Site) -> dict[str, Any]:
+    """The answer to a "train" request. A trainer that evaluates first does so on the model received."""
+    task = task_of(request, site)
+    with TensorFile(Path(request["model"])) as model:
+        received: Mapping[str, float] = {}
+        if trainer.evaluates:
+            _, received = trainer.validate(model, replace(task, kind="validate"))
+            seed_all(task.seed)
+        update = trainer.train(model, task)
+        if not isinstance(update, Update):
+            raise BadInput(
+                f"train returned {_kind(update)}",
+                where="trainer",
+                hint="return rondo.Update(...), or (tensors, samples), or (tensors, samples, metrics)",
+            )
+        return hand_in(replace(update, metrics={**received, **update.metrics}), request, model.layout)
+
+
+def validate(trainer: Any, request: Mapping[str, Any], site: Site) -> dict[str, Any]:
+    """The answer to a "validate" request."""
+    if not trainer.evaluates:
+        raise BadInput("cannot validate: it has no validate()", where="trainer")
+    task = task_of(request, site)
+    with TensorFile(Path(request["model"])) as model:
+        return measured(*trainer.validate(model, task))
+
+
+def measured(samples: Any, metrics: Any) -> dict[str, Any]:
+    """Samples and metrics, checked."""
+    return {"samples": checked_samples(samples), "metrics": checked_metrics(metrics, "metrics")}
+
+
+def hand_in(update: Update, request: Mapping[str, Any], model: Layout) -> dict[str, Any]:
+    """Check all of ``update``, write its tensors to ``request["out"]``, and describe it."""
+    if update.kind not in ("weights", "diff"):
+        raise BadInput(f"must be 'weights' or 'diff', got {update.kind!r}", where="kind")
+    fields = {
+        **measured(update.samples, update.metrics),
+        "local_metrics": checked_metrics(update.local_metrics, "local_metrics"),
+        "steps": checked_steps(update.steps),
+        "kind": update.kind,
+    }
+    file = write_tensors(update.tensors, Path(request["out"]), model=model)
+    return {"path": str(file.path), "digest": file.digest, "size": file.size, **fields}
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
