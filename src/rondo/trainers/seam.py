@@ -1,0 +1,58 @@
+"""What a trainer is. A module of this room with ``Options`` and ``build(options, site)`` makes one.
+
+There are two kinds. A ``Trainer`` is called for each task; it keeps nothing that would keep it from being called
+for another client next. A ``Program`` takes its tasks itself, through ``rondo.join()``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rondo.base.errors import BadInput
+from rondo.jobs.task import Task, Update
+
+Model = Mapping[str, NDArray[np.generic]]
+"""Tensors by name, read-only and mapped from a file. bfloat16 is carried as its bits in ``uint16``."""
+
+
+@runtime_checkable
+class Trainer(Protocol):
+    @property
+    def evaluates(self) -> bool:
+        """Whether ``validate`` measures anything. If so it is called on each model received, before ``train``."""
+
+    def train(self, model: Model, task: Task) -> Update:
+        """Train from ``model``. The update holds numpy arrays or torch tensors."""
+
+    def validate(self, model: Model, task: Task) -> tuple[float, Mapping[str, float]]:
+        """Samples looked at, and metrics of ``model``."""
+
+
+@runtime_checkable
+class Program(Protocol):
+    def run(self) -> None:
+        """Run to the end; tasks are taken and answered meanwhile."""
+
+
+def named(text: str, option: str) -> Any:
+    """What ``text``, "module:name", names in the job's folder.
+
+    Raises ``BadInput`` where there is no such module or name; what importing the module raises passes.
+    """
+    place, _, name = text.partition(":")
+    if not place or not name:
+        raise BadInput(f"{text!r} is not of the form module:name", where=option)
+    try:
+        found = importlib.import_module(place)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{place}.".startswith(f"{error.name}."):
+            raise
+        raise BadInput(f"there is no module {error.name!r} in the job folder", where=option) from error
+    if not hasattr(found, name):
+        raise BadInput(f"module {place!r} has no {name!r}", where=option)
+    return getattr(found, name)
