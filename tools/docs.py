@@ -6,6 +6,7 @@ python tools/docs.py --check    exit 1, naming the pages that differ
 
 from __future__ import annotations
 
+import enum
 import importlib
 import inspect
 import re
@@ -50,13 +51,13 @@ def command_line() -> Iterator[str]:
     app = importlib.import_module("rondo.cli.main").app
     yield "# Command line"
     yield "Exit codes are those of [the error tree](errors.md)."
-    yield from _command("rondo", typer.main.get_command(app), 2)
+    yield from _command("rondo", typer.main.get_command(app), 1)
 
 
 def _command(path: str, command: Any, depth: int) -> Iterator[str]:
     """One command of the tree and what is below it. ``command``: a click command or group."""
-    if depth > 2 or not getattr(command, "commands", None):
-        yield f"{'#' * min(depth, 4)} {path}"
+    if depth > 1:
+        yield f"{'#' * depth} {path}"
     if command.help:
         yield inspect.cleandoc(command.help).replace("\b", "").strip()
     shown = [param for param in command.params if param.name not in ("help", "install_completion", "show_completion")]
@@ -68,9 +69,12 @@ def _command(path: str, command: Any, depth: int) -> Iterator[str]:
 
 
 def _parameter(param: Any) -> list[str]:
-    name = param.human_readable_name if param.param_type_name == "argument" else ", ".join(param.opts)
-    default = "required" if param.required else "" if param.default in (None, False, ()) else f"`{param.default}`"
-    return [f"`{name}`", default, getattr(param, "help", None) or ""]
+    argument = param.param_type_name == "argument"
+    name = (param.metavar or param.name.upper()) if argument else ", ".join(param.opts + param.secondary_opts)
+    default = "" if param.default in (None, False, (), "") else f"`{param.default}`"
+    choices = [f"`{choice}`" for choice in type(param.default)] if isinstance(param.default, enum.Enum) else []
+    meaning = [getattr(param, "help", None) or "", f"One of {', '.join(choices)}." if choices else ""]
+    return [f"`{name}`", "required" if param.required else default, " ".join(filter(None, meaning))]
 
 
 def job() -> Iterator[str]:

@@ -28,6 +28,7 @@ SLEEPERS: dict[str, str] = {
     "src/rondo/net/retry.py": "the pause between two attempts to reach a server",
     "src/rondo/client/app.py": "the heartbeat is an interval; nothing is waited for",
     "src/rondo/server/sessions.py": "the sweep of silent clients is itself a clock; it waits for nobody",
+    "tests/net/proxy.py": "a slow line is made of waiting",
 }
 
 # Files that may catch every exception: path -> what ends there.
