@@ -137,7 +137,7 @@ class Engagement:
                 "code": str(code),
                 "data": str(data) if data else None,
             },
-            "seed": derive_seed(str(self.run), self._place.instance),
+            "seed": derive_seed(self._order.seed, self._place.instance),
         }
 
     # ---- one task

@@ -146,6 +146,15 @@ def accepted(tx: Tx, key: Key) -> list[Contribution]:
     return [Contribution(**row._mapping) for row in tx.execute(query)]
 
 
+def of_run(tx: Tx, run: int) -> list[Contribution]:
+    """What counted in the committed rounds of ``run``, in the order of rounds and clients."""
+    same = (rounds.c.run == contributions.c.run) & (rounds.c.round == contributions.c.round)
+    joined = select(contributions).join(rounds, same & (rounds.c.task == contributions.c.task))
+    order = (contributions.c.round, contributions.c.task, contributions.c.client)
+    query = joined.where(contributions.c.run == run, rounds.c.state == "committed").order_by(*order)
+    return [Contribution(**row._mapping) for row in tx.execute(query)]
+
+
 def has_answered(tx: Tx, key: Key, client: str) -> bool:
     query = select(contributions.c.client).where(_is(contributions, key), contributions.c.client == client)
     return tx.execute(query).first() is not None

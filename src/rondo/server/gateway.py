@@ -178,7 +178,8 @@ def _order(tx: Tx, session: Session, holding: pb.Holding) -> pb.Order:
         case orders.Engage() if engaged:
             run_row, part = engaged
             package = pb.FileRef(digest=part.package, size=part.package_size)
-            return pb.Order(engage=pb.Engage(run=run_row.id, number=run_row.number, job=run_row.name, package=package))
+            about = {"run": run_row.id, "number": run_row.number, "job": run_row.name, "seed": run_row.seed}
+            return pb.Order(engage=pb.Engage(**about, package=package))
         case orders.Work() if engaged and this:
             model = models.get(tx, this.run, this.version)
             if model is not None:

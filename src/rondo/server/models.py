@@ -11,6 +11,7 @@ from rondo.ledger import events, models, rounds, runs
 from rondo.ledger.ledger import Tx
 from rondo.ledger.rounds import Contribution, Key
 from rondo.ledger.runs import Run
+from rondo.server.metrics import average
 from rondo.server.store import Store
 from rondo.tensors.digest import FileInfo
 
@@ -120,13 +121,3 @@ def _begin(tx: Tx, model: models.Model) -> None:
     if models.get(tx, model.run, model.version) is None:
         models.add(tx, model)
         events.record(tx, model.at, model.run, "model_ready", {"version": model.version, "digest": model.digest})
-
-
-def average(updates: Sequence[Contribution]) -> dict[str, float]:
-    """Every metric, averaged by samples over the clients that sent it, in sorted order of clients."""
-    names = sorted({name for update in updates for name in update.metrics})
-    result = {}
-    for name in names:
-        having = [u for u in updates if name in u.metrics]
-        result[name] = sum(u.metrics[name] * u.samples for u in having) / sum(u.samples for u in having)
-    return result

@@ -22,6 +22,7 @@ from rondo.rounds import events as e
 from rondo.rounds.orders import TAKING_PART, failure
 from rondo.rounds.round import Plan, Round, Waiting
 from rondo.rounds.workflow import Step
+from rondo.server.metrics import append_metrics
 from rondo.server.models import Models
 from rondo.server.store import Store
 from rondo.tensors.digest import FileInfo
@@ -185,11 +186,14 @@ class TrainingRound:
         return {site: self._job.server.aggregation_weights.get(site, 1.0) * size for site, size in sizes.items()}
 
     async def commit(self) -> None:
+        folder = self._store.run_folder(self._run.number)
         if self._step.task == "validate":
             await self._models.measure(self._key, self._updates)
+            await asyncio.to_thread(append_metrics, folder, self._updates)
             return
         assert self._file is not None
         await self._models.commit(self._key, self._file, self._weights(), self._updates)
+        await asyncio.to_thread(append_metrics, folder, self._updates)
         if not self._job.server.keep_updates:
             await asyncio.to_thread(shutil.rmtree, self._spool, ignore_errors=True)
 

@@ -22,6 +22,7 @@ from rondo.rounds.orders import TAKING_PART, failure
 from rondo.rounds.round import Round
 from rondo.rounds.workflow import Step, Workflow
 from rondo.server.dispatch import Dispatch
+from rondo.server.metrics import write_metrics
 from rondo.server.models import Models
 from rondo.server.rounds import Conductor, Mailbox, TrainingRound
 from rondo.server.store import Store
@@ -97,6 +98,7 @@ class Runs:
             text = f"nothing to do: start_round {run.start_round}, num_rounds {run.num_rounds} (an absolute end)"
             await self._store.record(run.id, "nothing_to_do", {"text": text})
             return
+        await asyncio.to_thread(write_metrics, folder, await self._store.read(round_rows.of_run, run.id))
         await self._dispatch(run, job)
         await self._first_model(run, job, code, folder)
         async with open_worker(WorkerSpec("fold", log=folder / "server_worker.log", tag="server")) as worker:

@@ -107,16 +107,18 @@ class Nothing(_message.Message):
     def __init__(self, waiting_for: _Optional[str] = ...) -> None: ...
 
 class Engage(_message.Message):
-    __slots__ = ("run", "number", "job", "package")
+    __slots__ = ("run", "number", "job", "package", "seed")
     RUN_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     PACKAGE_FIELD_NUMBER: _ClassVar[int]
+    SEED_FIELD_NUMBER: _ClassVar[int]
     run: int
     number: int
     job: str
     package: FileRef
-    def __init__(self, run: _Optional[int] = ..., number: _Optional[int] = ..., job: _Optional[str] = ..., package: _Optional[_Union[FileRef, _Mapping]] = ...) -> None: ...
+    seed: str
+    def __init__(self, run: _Optional[int] = ..., number: _Optional[int] = ..., job: _Optional[str] = ..., package: _Optional[_Union[FileRef, _Mapping]] = ..., seed: _Optional[str] = ...) -> None: ...
 
 class Work(_message.Message):
     __slots__ = ("run", "round", "rounds", "task", "model", "seed")

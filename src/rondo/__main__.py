@@ -1,0 +1,5 @@
+"""``python -m rondo``: the command line."""
+
+from rondo.cli.main import main
+
+main()

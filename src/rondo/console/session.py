@@ -1,0 +1,168 @@
+"""An admin's session: commands, uploads, downloads, the event stream. Every face of the console is built on it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rondo.base.errors import (
+    BadInput,
+    NotFound,
+    ProtocolBroken,
+    RondoError,
+    RunAborted,
+    RunFailed,
+    Unreachable,
+    by_code,
+)
+from rondo.commands import rows as row_kinds
+from rondo.commands import seam
+from rondo.commands.rows import Facts, Problem, Row
+from rondo.jobs.check import check_job
+from rondo.jobs.job import read_job
+from rondo.jobs.package import pack
+from rondo.net import methods
+from rondo.net.channel import Channel, open_channel
+from rondo.net.retry import Backoff
+from rondo.net.transfer import Progress, pull, push
+from rondo.pki.kit import Kit
+from rondo.tensors.digest import FileInfo
+from rondo.wire import PROTOCOL
+from rondo.wire import rondo_pb2 as pb
+
+ENDED = ("run_finished", "run_failed", "run_aborted")
+UPLOAD_PATIENCE = 60.0  # seconds a transfer of the console survives without the server
+
+
+@dataclass(frozen=True)
+class RunEvent:
+    """One event of a run (or of the server: ``run`` 0), as the ledger numbered it. ``at``: seconds since the epoch."""
+
+    number: int
+    at: float
+    run: int
+    kind: str
+    data: dict[str, Any]
+
+
+class AdminSession:
+    def __init__(self, kit: Kit, channel: Channel) -> None:
+        self.kit = kit
+        self._channel = channel
+        self._backoff = Backoff(random.Random(), patience=UPLOAD_PATIENCE)  # only spreads the tries
+
+    async def rows(self, name: str, args: list[str], progress: Progress | None = None) -> AsyncGenerator[Row, None]:
+        """Run one command; a command that needs a local folder at the server sends it first."""
+        module = seam.find(name)
+        options = seam.parse(module, args)
+        if getattr(module, "SENDS", ""):
+            await self.upload(await asyncio.to_thread(self._local, getattr(options, module.SENDS)), progress)
+        request = pb.CommandRequest(name=name, args=args)
+        async with aclosing(self._channel.stream(methods.COMMAND, request)) as answers:
+            async for answer in answers:
+                try:
+                    yield row_kinds.decode(answer.json)
+                except msgspec.MsgspecError as error:
+                    raise ProtocolBroken(f"an answer that cannot be read: {error}", where=self._channel.where) from None
+
+    async def facts(self, name: str, *args: str) -> dict[str, Any]:
+        """The values that a command answers with, for programs."""
+        values: dict[str, Any] = {}
+        async with aclosing(self.rows(name, list(args))) as rows:
+            async for row in rows:
+                if isinstance(row, Facts):
+                    values |= row.values
+        return values
+
+    def _local(self, folder: str) -> Path:
+        """Relative to the console's transfer folder (Clara), else as a path."""
+        for path in (self.kit.workspace / "transfer" / folder, Path(folder)):
+            if path.is_dir():
+                return path.resolve()
+        raise BadInput(
+            f'"{folder}" is not a valid folder', hint=f"looked in {self.kit.workspace / 'transfer'} and here"
+        )
+
+    async def upload(self, folder: Path, progress: Progress | None = None) -> FileInfo:
+        """Check the job, pack it, send it to the staging area. Raises ``BadInput`` before anything is sent."""
+        job = await asyncio.to_thread(read_job, folder)
+        await asyncio.to_thread(check_job, job, folder)
+        with tempfile.TemporaryDirectory() as scratch:
+            file = await asyncio.to_thread(pack, folder, Path(scratch) / "package.zip")
+            offer = pb.Offer(package=pb.Package(name=folder.name))
+            await push(self._channel, file, offer, self._backoff, progress)
+        return file
+
+    async def submit(self, folder: Path) -> int:
+        """Upload and run the job; returns the run's id."""
+        return int((await self.facts("submit_job", str(folder)))["run"])
+
+    async def watch(self, run: int = 0, after: int = 0, follow: bool = True) -> AsyncGenerator[RunEvent, None]:
+        """Events of ``run`` (0: all) after number ``after``, until it has ended; survives a restart of the server."""
+        tries = self._backoff.tries()
+        while True:
+            request = pb.WatchRequest(run=run, after=after, follow=follow)
+            try:
+                async with aclosing(self._channel.stream(methods.WATCH, request)) as events:
+                    async for event in events:
+                        tries.progressed()
+                        after = event.number
+                        data = msgspec.json.decode(event.json)
+                        yield RunEvent(event.number, event.at, event.run, event.kind, data)
+                return
+            except Unreachable as error:
+                await tries.pause(error)
+
+    async def model(self, run: int, which: str, into: Path, progress: Progress | None = None) -> dict[str, Any]:
+        """Fetch a version of the run's model (``best``, ``last`` or a number) to ``into``; returns its ledger entry."""
+        found = await self.facts("list_models", str(run))
+        models = {str(model["version"]): model for model in found["models"]}
+        if not models:
+            raise NotFound(f"run {run} has no model yet")
+        name = {"last": str(max(int(version) for version in models)), "best": str(found["best"])}.get(which, which)
+        if which == "best" and found["best"] is None:
+            raise NotFound(f"run {run} has no best model", hint="set best_metric in the job, or ask for --last")
+        if name not in models or not models[name]["kept"]:
+            kept = ", ".join(version for version, model in models.items() if model["kept"])
+            raise NotFound(f"version {name} of run {run} is not kept", hint=f"kept: {kept}")
+        model: dict[str, Any] = models[name]
+        file = pb.FileRef(digest=model["digest"], size=model["size"])
+        await pull(self._channel, file, into, self._backoff, progress)
+        return model
+
+
+def problems(rows: Iterable[Row]) -> RondoError | None:
+    """The first error that a site answered with."""
+    for row in rows:
+        if isinstance(row, Problem):
+            return by_code(row.code, row.error, where=row.site)
+    return None
+
+
+def outcome(event: RunEvent) -> None:
+    """Raise what the last event of a run says: nothing, ``RunFailed`` with the first failure, ``RunAborted``."""
+    if event.kind == "run_failed":
+        raise RunFailed.of(event.data)
+    if event.kind == "run_aborted":
+        raise RunAborted(str(event.data.get("error", "aborted")))
+
+
+@asynccontextmanager
+async def log_in(kit: Kit, version: str) -> AsyncIterator[AdminSession]:
+    """A session with the server that the kit names. Raises ``Unreachable``, ``Refused``."""
+    async with open_channel(kit, kit.admin_port) as channel:
+        hello = pb.Hello(project=kit.project, name=kit.name, role="admin", protocol=PROTOCOL, version=version)
+        channel.token = (await channel.call(methods.REGISTER, hello, timeout=15.0)).token
+        try:
+            yield AdminSession(kit, channel)
+        finally:
+            channel_gone = asyncio.ensure_future(channel.call(methods.QUIT, pb.Quit(reason="bye"), timeout=2.0))
+            await asyncio.gather(channel_gone, return_exceptions=True)
