@@ -49,7 +49,7 @@ def upward(modules: Iterable[Module]) -> list[str]:
 
 
 def _fault(module: Module, one: Import) -> str:
-    if not one.room or one.room == module.room:
+    if not one.room or one.room == module.room or module.name == "rondo.__main__":
         return ""
     if module.is_roof:
         at_once = one.top and not one.typing
