@@ -31,7 +31,7 @@ from rondo.jobs.job import read_job
 from rondo.jobs.package import pack
 from rondo.net import methods
 from rondo.net.channel import Channel, open_channel
-from rondo.net.retry import Backoff
+from rondo.net.retry import Backoff, keep_trying
 from rondo.net.transfer import Progress, pull, push
 from rondo.pki.kit import Kit
 from rondo.tensors.digest import FileInfo
@@ -156,13 +156,22 @@ def outcome(event: RunEvent) -> None:
 
 
 @asynccontextmanager
-async def log_in(kit: Kit, version: str) -> AsyncIterator[AdminSession]:
-    """A session with the server that the kit names. Raises ``Unreachable``, ``Refused``."""
+async def log_in(kit: Kit, version: str, patience: float = 0.0) -> AsyncIterator[AdminSession]:
+    """A session with the server that the kit names; ``patience``: seconds to wait for a server that is not there.
+
+    Raises ``Unreachable`` (``GaveUp`` after patience), ``Refused``.
+    """
     async with open_channel(kit, kit.admin_port) as channel:
         hello = pb.Hello(project=kit.project, name=kit.name, role="admin", protocol=PROTOCOL, version=version)
-        channel.token = (await channel.call(methods.REGISTER, hello, timeout=15.0)).token
+
+        async def register() -> pb.Welcome:
+            return await channel.call(methods.REGISTER, hello, timeout=15.0)
+
+        tries = Backoff(random.Random(), patience=patience, most=1.0)  # only spreads the tries
+        welcome = await (keep_trying(register, tries) if patience else register())
+        channel.token = welcome.token
         try:
             yield AdminSession(kit, channel)
         finally:
-            channel_gone = asyncio.ensure_future(channel.call(methods.QUIT, pb.Quit(reason="bye"), timeout=2.0))
-            await asyncio.gather(channel_gone, return_exceptions=True)
+            goodbye = asyncio.ensure_future(channel.call(methods.QUIT, pb.Quit(reason="bye"), timeout=2.0))
+            await asyncio.gather(goodbye, return_exceptions=True)
