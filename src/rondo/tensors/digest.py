@@ -1,0 +1,67 @@
+"""A file is named by its content: ``"sha256:"`` and 64 hex digits over all its bytes (FIPS 180-4)."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rondo.base.errors import BadInput
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
+
+_FORM = re.compile(r"sha256:([0-9a-f]{64})")
+_READ = 1 << 20
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """Where a file is, what it contains (``digest``) and its ``size`` in bytes."""
+
+    path: Path
+    digest: str
+    size: int
+
+
+class Hasher:
+    """The digest of bytes that pass by."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def update(self, data: ReadableBuffer) -> None:
+        self._hash.update(data)
+
+    def digest(self) -> str:
+        """Of everything so far; more may follow."""
+        return f"sha256:{self._hash.hexdigest()}"
+
+
+def file_digest(path: Path) -> FileInfo:
+    """Read the whole file once, 1 MiB at a time.
+
+    Raises ``BadInput`` where it cannot be read.
+    """
+    hasher, size, block = Hasher(), 0, memoryview(bytearray(_READ))
+    try:
+        with path.open("rb", buffering=0) as file:
+            while got := file.readinto(block):
+                hasher.update(block[:got])
+                size += got
+    except OSError as error:
+        raise BadInput(f"cannot be read: {error.strerror}", where=str(path)) from error
+    return FileInfo(path, hasher.digest(), size)
+
+
+def parse_digest(text: str) -> str:
+    """The 64 hex digits of ``text``.
+
+    Raises ``BadInput`` for anything that is not exactly a digest, so the result is safe in a file name.
+    """
+    found = _FORM.fullmatch(text)
+    if found is None:
+        raise BadInput(f"not a digest: {text[:100]!r}", hint="a digest is 'sha256:' and 64 lower-case hex digits")
+    return found.group(1)
