@@ -149,11 +149,9 @@ async def _take_up(store: Store, fresh: bool) -> None:
                 )
         return found
 
-    kept: set[str] = set()
-    for run, round_number in await store.do(look):
+    found = await store.do(look)
+    for run, round_number in found:
         log.info("Run %d (round %s) %s", run.id, round_number, "is abandoned" if fresh else "goes on")
-        if not fresh:
-            kept.add(f"{run.id}-{round_number}")
-    for folder in (store.spool / "rounds").glob("*"):
-        if folder.name not in kept:
-            shutil.rmtree(folder, ignore_errors=True)
+    if fresh or not found:  # nothing that was spooled can be wanted any more
+        shutil.rmtree(store.spool)
+        store.spool.mkdir()

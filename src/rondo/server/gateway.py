@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any
 
 from rondo.base.errors import BadInput, Refused
-from rondo.ledger import asks, events, models, rounds, runs
+from rondo.ledger import asks, models, rounds, runs
 from rondo.ledger import sessions as session_rows
 from rondo.ledger.ledger import Tx
 from rondo.ledger.sessions import Session
 from rondo.net.calls import Call
 from rondo.net.transfer import OFFSET, UPLOAD, read_chunks
 from rondo.rounds import orders
-from rondo.rounds.events import ClientJoined, ClientLeft, TaskFailed, UpdateArrived
 from rondo.server.intake import Intake
+from rondo.server.reports import Reports
 from rondo.server.runs import Runs
 from rondo.server.sessions import Sessions
 from rondo.server.store import Store
@@ -30,6 +29,7 @@ class Gateway:
         self._sessions = sessions
         self._intake = intake
         self._runs = live
+        self._reports = Reports(store, intake, live)
 
     async def register(self, hello: pb.Hello, call: Call) -> pb.Welcome:
         welcome = await self._sessions.register(hello, call.peer)
@@ -67,64 +67,8 @@ class Gateway:
                 await self._store.bell.wait(topic, ticket, left)
                 await self._sessions.who(call, "client")  # it may have been revoked or removed meanwhile
 
-    # ---- reports
-
     async def report(self, request: pb.Report, call: Call) -> pb.ReportReply:
-        session = await self._sessions.who(call, "client")
-        kind = request.WhichOneof("what")
-        match kind:
-            case "prepared" | "prepare_failed" | "stopped":
-                return await self._participation(session, request)
-            case "task_failed":
-                return await self._failed(session, request)
-            case "progress":
-                counted = await self._store.do(_progress, self._store.clock.now(), session.instance, request)
-                return pb.ReportReply(counted=counted)
-            case "measured":
-                return await self._intake.measured(session, request)
-            case "answer":
-                said = {"text": request.answer.text, "error": request.answer.error}
-                counted = await self._store.do(asks.answer, request.answer.id, session.instance, said)
-                self._store.bell.ring(f"ask:{request.answer.id}")
-                return pb.ReportReply(counted=counted)
-        return pb.ReportReply(counted=False, reason="an empty report")
-
-    async def _participation(self, session: Session, request: pb.Report) -> pb.ReportReply:
-        client, failure = session.instance, _failure(session, request.prepare_failed)
-        state = {"prepared": "prepared", "prepare_failed": "failed"}.get(request.WhichOneof("what") or "", "")
-
-        def write(tx: Tx) -> bool:
-            now = self._store.clock.now()
-            changed = not state or runs.set_participant(
-                tx, (request.run, client), state, now, failure if state == "failed" else None
-            )
-            if changed:
-                detail: dict[str, Any] = failure if state == "failed" else {"reason": request.stopped.reason}
-                events.record(tx, now, request.run, f"client_{state or 'stopped'}", {"client": client, **detail})
-            return changed
-
-        counted = await self._store.do(write)
-        if counted and state == "prepared":
-            self._runs.tell(request.run, ClientJoined(client), UpdateArrived(client))
-        elif counted and state == "failed":
-            self._runs.tell(request.run, TaskFailed(client, failure), ClientLeft(client))
-        self._store.bell.ring(f"client:{client}", "participants")
-        return pb.ReportReply(counted=counted)
-
-    async def _failed(self, session: Session, request: pb.Report) -> pb.ReportReply:
-        failure = _failure(session, request.task_failed)
-
-        def write(tx: Tx) -> bool:
-            this, now = rounds.current(tx, request.run), self._store.clock.now()
-            if this is None or this.round != request.round or this.state != "open":
-                return False
-            events.record(tx, now, request.run, "task_failed", {"client": session.instance, **failure})
-            return rounds.decline(tx, (this.run, this.round, this.task), session.instance, failure, now)
-
-        counted = await self._store.do(write)
-        if counted:
-            self._runs.tell(request.run, TaskFailed(session.instance, failure))
-        return pb.ReportReply(counted=counted)
+        return await self._reports.take(await self._sessions.who(call, "client"), request)
 
     # ---- files
 
@@ -178,8 +122,10 @@ def _order(tx: Tx, session: Session, holding: pb.Holding) -> pb.Order:
         case orders.Engage() if engaged:
             run_row, part = engaged
             package = pb.FileRef(digest=part.package, size=part.package_size)
-            about = {"run": run_row.id, "number": run_row.number, "job": run_row.name, "seed": run_row.seed}
-            return pb.Order(engage=pb.Engage(**about, package=package))
+            about = pb.Engage(
+                run=run_row.id, number=run_row.number, job=run_row.name, seed=run_row.seed, package=package
+            )
+            return pb.Order(engage=about)
         case orders.Work() if engaged and this:
             model = models.get(tx, this.run, this.version)
             if model is not None:
@@ -206,30 +152,9 @@ def _acknowledged(tx: Tx, client: str, run: int, now: float) -> None:
         runs.set_participant(tx, (run, client), "preparing", now)
 
 
-def _progress(tx: Tx, now: float, client: str, request: pb.Report) -> bool:
-    said = request.progress
-    part = runs.participant(tx, request.run, client)
-    if part is None or part.state == "stopped":
-        return False
-    data = {"client": client, "round": request.round, "phase": said.phase[:40], "fraction": said.fraction}
-    events.record(tx, now, request.run, "progress", {**data, "detail": said.detail[:200]})
-    return True
-
-
 def _may_pull(tx: Tx, client: str, digest: str) -> bool:
     """A client may fetch the packages it was given and the models of the run it takes part in."""
     engaged = runs.engagement(tx, client)
     if runs.given(tx, client, digest):
         return True
     return engaged is not None and any(m.digest == digest for m in models.of_run(tx, engaged[0].id) if m.kept)
-
-
-def _failure(session: Session, said: pb.Failure) -> dict[str, Any]:
-    """What a client says of a failure, bounded before it is kept."""
-    detail = {
-        "traceback": said.traceback[-20_000:],
-        "file": said.file[-400:],
-        "line": said.line,
-        "last_lines": said.last_lines[-8_000:],
-    }
-    return orders.failure(said.error[:2_000], site=session.instance, round_number=said.round, detail=detail)

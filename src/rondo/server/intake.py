@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from rondo.base.errors import BadInput, NotFound, Refused
+from rondo.base.errors import BadInput, NotFound, Refused, RondoError
 from rondo.base.ids import token_hash
 from rondo.jobs.check import check_job
 from rondo.jobs.job import read_job
@@ -27,7 +26,6 @@ from rondo.server.runs import Runs
 from rondo.server.sessions import Sessions
 from rondo.server.store import Store
 from rondo.tensors.check import StreamCheck
-from rondo.tensors.digest import parse_digest
 from rondo.tensors.layout import read_layout
 from rondo.wire import rondo_pb2 as pb
 
@@ -41,13 +39,9 @@ class Intake:
         self._sessions = sessions
         self._runs = live
 
-    def _part(self, session: Session, digest: str) -> Path:
-        """Spooled bytes of an upload; the name is made of checked parts only."""
-        return self._store.spool / "uploads" / session.instance / parse_digest(digest)
-
     async def offer(self, session: Session, offer: pb.Offer) -> pb.OfferReply:
         """Say what is wanted of an offered file: nothing, the rest from ``offset`` on, or why it is refused."""
-        part = self._part(session, offer.file.digest)
+        into = self._store.upload(session.instance, offer.file.digest)
         if offer.HasField("package"):
             await self._check_package(offer)
         else:
@@ -55,40 +49,52 @@ class Intake:
             if reason:
                 return pb.OfferReply(refused=reason, code="Conflict")
         self._store.need_space(offer.file.size, "this upload")
+        into.parent.mkdir(parents=True, exist_ok=True)
+        if into.exists():  # whole, but the server died before it counted
+            reply = await self._settle(session, offer, into, seen=None)
+            return pb.OfferReply(have=reply.accepted, refused=reply.refused, code=reply.code)
         upload = token_hash(f"{session.instance} {offer.file.digest}")
-        row = models.OfferRow(
-            upload,
-            session.instance,
-            offer.file.digest,
-            offer.file.size,
-            offer.SerializeToString(),
-            self._store.clock.now(),
-        )
-        await self._store.read(models.put_offer, row)
-        part.parent.mkdir(parents=True, exist_ok=True)
-        return pb.OfferReply(upload=upload, offset=part_size(part))
+        about = (upload, session.instance, offer.file.digest, offer.file.size, offer.SerializeToString())
+        await self._store.read(models.put_offer, models.OfferRow(*about, self._store.clock.now()))
+        return pb.OfferReply(upload=upload, offset=part_size(into))
 
     async def push(self, session: Session, chunks: AsyncIterator[bytes], upload: str, offset: int) -> pb.PushReply:
         """Take the bytes in; the reply comes when they count, or says why they do not."""
         row = await self._store.read(models.offer, upload)
         if row is None or row.client != session.instance:
             raise NotFound("no such upload", hint="offer the file first")
-        offer = pb.Offer.FromString(row.offer)
-        part = self._part(session, row.digest)
+        offer, into = pb.Offer.FromString(row.offer), self._store.upload(session.instance, row.digest)
         try:
             check = None if offer.HasField("package") else await self._check(session, offer.update)
-            checked = check.feed if check else None
             moving = self._moving(session, chunks)
-            await receive(moving, part, offer.file, offset=offset, check=checked)
-            if check:
-                check.finish()
-            reply = await (self._count(session, offer, part) if check else self._stage(session, offer, part))
+            await receive(moving, into, offer.file, offset=offset, check=check.feed if check else None)
         except (BadInput, Refused) as error:
-            part.unlink(missing_ok=True)
-            await self._refused(session, offer.update, str(error))
-            reply = pb.PushReply(refused=str(error), code=error.code)
+            reply = await self._refuse(session, offer, error)
+        else:
+            reply = await self._settle(session, offer, into, seen=check)
         await self._store.read(models.drop_offer, upload)
         return reply
+
+    async def _settle(self, session: Session, offer: pb.Offer, into: Path, seen: StreamCheck | None) -> pb.PushReply:
+        """The file is whole: see that it is sound (``seen``: what was checked while it came), then let it count."""
+        try:
+            if offer.HasField("package"):
+                return await self._stage(session, offer, into)
+            check = seen or await self._check(session, offer.update)
+            if seen is None:
+                await asyncio.to_thread(_feed, check, into)
+            check.finish()
+            return await self._count(session, offer)
+        except (BadInput, Refused) as error:
+            self._drop(session, offer)
+            return await self._refuse(session, offer, error)
+
+    def _drop(self, session: Session, offer: pb.Offer) -> None:
+        self._store.upload(session.instance, offer.file.digest).unlink(missing_ok=True)
+
+    async def _refuse(self, session: Session, offer: pb.Offer, error: RondoError) -> pb.PushReply:
+        await self._refused(session, offer.update, str(error))
+        return pb.PushReply(refused=str(error), code=error.code)
 
     async def _moving(self, session: Session, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The chunks as they are; a client whose bytes move is alive."""
@@ -129,12 +135,9 @@ class Intake:
         expected = read_layout(self._store.blobs.local(model.digest))
         return StreamCheck(expected, frozenset(claim.omitted), f"update of {session.instance}")
 
-    async def _count(self, session: Session, offer: pb.Offer, part: Path) -> pb.PushReply:
+    async def _count(self, session: Session, offer: pb.Offer) -> pb.PushReply:
         """The file is whole and sound: now the row, and with it the contribution counts."""
         claim = offer.update
-        kept = self._store.round_folder(claim.run, claim.round) / session.instance
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(part, kept)
         contribution = rounds.Contribution(
             run=claim.run, round=claim.round, task="train", client=session.instance,
             digest=offer.file.digest, size=offer.file.size, kind=claim.kind, samples=claim.samples, steps=claim.steps,
@@ -143,7 +146,7 @@ class Intake:
         )  # fmt: skip
         reason = await self._store.do(_accept, contribution)
         if reason:
-            kept.unlink(missing_ok=True)
+            self._drop(session, offer)
             return pb.PushReply(refused=reason, code="Conflict")
         self._runs.tell(claim.run, UpdateArrived(session.instance))
         return pb.PushReply(accepted=True)
@@ -187,6 +190,12 @@ class Intake:
         package = runs.Package(name, offer.file.digest, offer.file.size, session.instance, self._store.clock.now())
         await self._store.do(runs.stage, package)
         return pb.PushReply(accepted=True)
+
+
+def _feed(check: StreamCheck, path: Path) -> None:
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            check.feed(chunk)
 
 
 def _accept(tx: Tx, contribution: rounds.Contribution) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Protocol
 
 from rondo.base.errors import RondoError, RunAborted, RunFailed
@@ -167,9 +165,15 @@ class TrainingRound:
         model = await self._store.read(model_rows.get, self._run.id, self._step.version)
         assert model is not None
         self._store.need_space(model.size, "the new model")
-        out, weights, choice = self._spool / ".folded", self._weights(), self._job.server.aggregator
+        out = self._store.spool / f".folded-{self._run.id}"
+        weights, choice = self._weights(), self._job.server.aggregator
         updates = [
-            {"site": u.client, "path": str(self._spool / u.client), "kind": u.kind, "omitted": list(u.omitted)}
+            {
+                "site": u.client,
+                "path": str(self._store.upload(u.client, u.digest)),
+                "kind": u.kind,
+                "omitted": list(u.omitted),
+            }
             | {"weight": weights[u.client]}
             for u in self._updates
         ]
@@ -195,11 +199,8 @@ class TrainingRound:
         await self._models.commit(self._key, self._file, self._weights(), self._updates)
         await asyncio.to_thread(append_metrics, folder, self._updates)
         if not self._job.server.keep_updates:
-            await asyncio.to_thread(shutil.rmtree, self._spool, ignore_errors=True)
+            for update in self._updates:
+                self._store.upload(update.client, update.digest).unlink(missing_ok=True)
 
     async def failed(self) -> None:
         await self._store.read(rows.end_round, self._key, "failed", self._store.clock.now())
-
-    @property
-    def _spool(self) -> Path:
-        return self._store.round_folder(self._run.id, self._step.round)

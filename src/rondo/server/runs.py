@@ -129,8 +129,7 @@ class Runs:
         """The model that the first round starts from, made or read in a worker of its own, once."""
         if await self._store.read(model_rows.last, run.id) is not None:
             return
-        out = self._store.round_folder(run.id, run.start_round) / ".first"
-        out.parent.mkdir(parents=True, exist_ok=True)
+        out = self._store.spool / f".first-{run.id}"
         source = job.model.file or job.model.function
         request: dict[str, Any] = {"do": "init", "seed": derive_seed(run.seed, "model"), "out": str(out)}
         if job.model.file:

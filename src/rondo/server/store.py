@@ -14,6 +14,7 @@ from rondo.blobs.seam import BlobStore
 from rondo.ledger import events, runs
 from rondo.ledger.bell import Bell
 from rondo.ledger.ledger import Ledger, Tx
+from rondo.tensors.digest import parse_digest
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -53,9 +54,9 @@ class Store:
     def spool(self) -> Path:
         return self.folder / "spool"
 
-    def round_folder(self, run: int, round_number: int) -> Path:
-        """Where the updates of a round lie until it is committed, one file a client."""
-        return self.spool / "rounds" / f"{run}-{round_number}"
+    def upload(self, client: str, digest: str) -> Path:
+        """Where a file from ``client`` is spooled, and stays until the round it belongs to is committed."""
+        return self.spool / client / parse_digest(digest)
 
     def need_space(self, size: int, what: str) -> None:
         """Raises ``NoSpace`` before a transfer begins that could not end well."""

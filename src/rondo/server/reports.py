@@ -1,0 +1,98 @@
+"""What clients report besides updates: prepared or not, how far they are, what failed, answers to questions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rondo.ledger import asks, events, rounds, runs
+from rondo.ledger.ledger import Tx
+from rondo.ledger.sessions import Session
+from rondo.rounds import orders
+from rondo.rounds.events import ClientJoined, ClientLeft, TaskFailed, UpdateArrived
+from rondo.server.intake import Intake
+from rondo.server.runs import Runs
+from rondo.server.store import Store
+from rondo.wire import rondo_pb2 as pb
+
+
+class Reports:
+    def __init__(self, store: Store, intake: Intake, live: Runs) -> None:
+        self._store = store
+        self._intake = intake
+        self._runs = live
+
+    async def take(self, session: Session, request: pb.Report) -> pb.ReportReply:
+        match request.WhichOneof("what"):
+            case "prepared" | "prepare_failed" | "stopped":
+                return await self._participation(session, request)
+            case "task_failed":
+                return await self._failed(session, request)
+            case "progress":
+                counted = await self._store.do(_progress, self._store.clock.now(), session.instance, request)
+                return pb.ReportReply(counted=counted)
+            case "measured":
+                return await self._intake.measured(session, request)
+            case "answer":
+                said = {"text": request.answer.text, "error": request.answer.error}
+                counted = await self._store.do(asks.answer, request.answer.id, session.instance, said)
+                self._store.bell.ring(f"ask:{request.answer.id}")
+                return pb.ReportReply(counted=counted)
+        return pb.ReportReply(counted=False, reason="an empty report")
+
+    async def _participation(self, session: Session, request: pb.Report) -> pb.ReportReply:
+        client, failure = session.instance, _failure(session, request.prepare_failed)
+        state = {"prepared": "prepared", "prepare_failed": "failed"}.get(request.WhichOneof("what") or "", "")
+
+        def write(tx: Tx) -> bool:
+            now = self._store.clock.now()
+            changed = not state or runs.set_participant(
+                tx, (request.run, client), state, now, failure if state == "failed" else None
+            )
+            if changed:
+                detail: dict[str, Any] = failure if state == "failed" else {"reason": request.stopped.reason}
+                events.record(tx, now, request.run, f"client_{state or 'stopped'}", {"client": client, **detail})
+            return changed
+
+        counted = await self._store.do(write)
+        if counted and state == "prepared":
+            self._runs.tell(request.run, ClientJoined(client), UpdateArrived(client))
+        elif counted and state == "failed":
+            self._runs.tell(request.run, TaskFailed(client, failure), ClientLeft(client))
+        self._store.bell.ring(f"client:{client}", "participants")
+        return pb.ReportReply(counted=counted)
+
+    async def _failed(self, session: Session, request: pb.Report) -> pb.ReportReply:
+        failure = _failure(session, request.task_failed)
+
+        def write(tx: Tx) -> bool:
+            this, now = rounds.current(tx, request.run), self._store.clock.now()
+            if this is None or this.round != request.round or this.state != "open":
+                return False
+            events.record(tx, now, request.run, "task_failed", {"client": session.instance, **failure})
+            return rounds.decline(tx, (this.run, this.round, this.task), session.instance, failure, now)
+
+        counted = await self._store.do(write)
+        if counted:
+            self._runs.tell(request.run, TaskFailed(session.instance, failure))
+        return pb.ReportReply(counted=counted)
+
+
+def _progress(tx: Tx, now: float, client: str, request: pb.Report) -> bool:
+    said = request.progress
+    part = runs.participant(tx, request.run, client)
+    if part is None or part.state == "stopped":
+        return False
+    data = {"client": client, "round": request.round, "phase": said.phase[:40], "fraction": said.fraction}
+    events.record(tx, now, request.run, "progress", {**data, "detail": said.detail[:200]})
+    return True
+
+
+def _failure(session: Session, said: pb.Failure) -> dict[str, Any]:
+    """What a client says of a failure, bounded before it is kept."""
+    detail = {
+        "traceback": said.traceback[-20_000:],
+        "file": said.file[-400:],
+        "line": said.line,
+        "last_lines": said.last_lines[-8_000:],
+    }
+    return orders.failure(said.error[:2_000], site=session.instance, round_number=said.round, detail=detail)
