@@ -205,7 +205,7 @@ def test_how_a_run_ended_is_said(kind: str, data: dict[str, Any], said: str) -> 
 
 def test_progress_and_waits_are_shown_and_not_said() -> None:
     texts = [message.text for message in play(STORY).messages]
-    assert len(texts) == play(STORY).said == 19
+    assert len(texts) == play(STORY).said == 18
     assert "round 1 is done: auc 0.8, loss 0.2 (2 clients, 4.0 s)" in texts
     assert "final validation is done: auc 0.95, loss 0.05 (2 clients, 4.0 s)" in texts
     assert "a: update refused: NaN in hidden.weight" in texts

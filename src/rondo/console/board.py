@@ -100,6 +100,8 @@ def step(board: Board, event: Event) -> Board:
     after = known(board, data, at) if known is not None else board
     started = board.started if board.started is not None or not run else at
     after = replace(after, number=max(number, board.number), run=board.run or run, started=started)
+    if kind == "run_finished":
+        return noted(after, at, f"the run is finished{_best_of(after)}", "good")
     return noted(after, at, *telling(kind, data, after.metric))
 
 
@@ -166,6 +168,12 @@ def _committed(board: Board, data: Data, at: float) -> Board:
     if text(data, "task") == "validate":
         return board
     return replace(board, committed=board.committed + 1, took=(*board.took, real(data, "seconds")))
+
+
+def _best_of(board: Board) -> str:
+    if board.best is None:
+        return ""
+    return f"; best {board.metric} {board.best:.4g} (version {board.best_version})"
 
 
 def _best(board: Board, data: Data, at: float) -> Board:

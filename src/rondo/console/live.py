@@ -73,7 +73,8 @@ def plain(board: Board, message: Message) -> str:
 
 def render(board: Board, now: float) -> RenderableType:
     """The whole picture at ``now`` (epoch seconds)."""
-    return Group(_head(board), _rounds(board, now), _waits(board, now), _seats(board), _curve(board), _messages(board))
+    top = (_head(board), _rounds(board, now), _waits(board, now), Text(""))
+    return Group(*top, _seats(board), _curve(board), _messages(board))
 
 
 def sparkline(values: Sequence[float], width: int = 40) -> str:
@@ -112,8 +113,10 @@ def _waits(board: Board, now: float) -> Text:
     if waiting is None or board.state not in OPEN:
         return Text("")
     who = ", ".join(waiting.clients) or "clients"
-    line = Text(f"waiting {max(0.0, now - waiting.since):.0f} s for {who}", "yellow", overflow="ellipsis", no_wrap=True)
-    line.append("".join(f"; {part}" for part in (waiting.why, waiting.then) if part), "dim")
+    line = Text(overflow="ellipsis", no_wrap=True)
+    line.append(f"waiting {max(0.0, now - waiting.since):.0f} s for {who}", "yellow").append(
+        "".join(f"; {part}" for part in (waiting.why, waiting.then) if part), "dim"
+    )
     return line
 
 
@@ -135,7 +138,7 @@ def _seats(board: Board) -> Table:
 
 def _doing(board: Board, seat: Seat) -> Text:
     if seat.away:
-        return Text(f"away ({seat.doing})" if seat.doing else "away", "red")
+        return Text(f"away ({seat.doing})" if seat.doing not in ("", "here", "due") else "away", "red")
     if seat.fraction is not None:
         line = _bar(seat.fraction)
         return line.append(f" {seat.doing} {seat.fraction:.0%}{f' {seat.detail}' if seat.detail else ''}")
@@ -149,7 +152,9 @@ def _doing(board: Board, seat: Seat) -> Text:
 def _curve(board: Board) -> Text:
     if not board.means:
         return Text("")
-    line = Text(f"mean {board.metric}  ", "dim").append(sparkline(board.means), "cyan")
+    # The first value is an untrained model's: it would press all that follow into one height.
+    shown = board.means[1:] if len(board.means) > 2 else board.means
+    line = Text("\n").append(f"mean {board.metric}  ", "dim").append(sparkline(shown), "cyan")
     line.append(f"  {board.means[-1]:.4f}", "bold")
     if board.best is not None:
         line.append(f"  best {board.best:.4f} (version {board.best_version})", "dim")
@@ -164,7 +169,7 @@ def _messages(board: Board) -> Group:
 
 def _bar(fraction: float) -> Text:
     full = round(max(0.0, min(1.0, fraction)) * BAR)
-    return Text("━" * full, "cyan").append("━" * (BAR - full), "bright_black")
+    return Text.assemble(("━" * full, "cyan"), ("━" * (BAR - full), "bright_black"))
 
 
 def _clock(seconds: float) -> str:

@@ -49,7 +49,10 @@ def figures(metrics: Any, first: str = "") -> str:
 
 
 def telling(kind: str, data: Data, metric: str = "") -> tuple[str, Mark]:
-    """What to say of an event, and how it is marked; "" where there is nothing to say (progress, waits)."""
+    """What to say of an event, and how it is marked; "" where there is nothing to say.
+
+    Progress, waits and the best model so far are shown elsewhere: a round is one line.
+    """
     say = _SAY.get(kind)
     return say(data, metric) if say is not None else ("", "")
 
@@ -69,10 +72,6 @@ def _committed(data: Data, metric: str) -> tuple[str, Mark]:
     shown = figures(data.get("metrics"), metric)
     start = f"{what} is done: {shown}" if shown else f"{what} is done"
     return f"{start} ({count} {'client' if count == 1 else 'clients'}, {real(data, 'seconds'):.1f} s)", ""
-
-
-def _best(data: Data, _: str) -> tuple[str, Mark]:
-    return f"best so far: {text(data, 'metric')} {real(data, 'value'):.4g} (version {whole(data, 'version')})", "good"
 
 
 def _refused(data: Data, _: str) -> tuple[str, Mark]:
@@ -111,11 +110,9 @@ _SAY: Mapping[str, Callable[[Data, str], tuple[str, Mark]]] = {
     "run_dispatching": _plain("the job goes to every client, which prepares it"),
     "run_running": _running,
     "run_validating": _plain("every client rates the last model"),
-    "run_finished": _plain("the run is finished", "good"),
     "run_failed": _failed,
     "run_aborted": _aborted,
     "round_committed": _committed,
-    "new_best": _best,
     "update_refused": _refused,
     "client_joined": _client("joined"),
     "client_prepared": _client("is prepared"),
