@@ -73,3 +73,12 @@ def test_the_drawn_error_tree_is_the_real_one() -> None:
         assert kind.__name__ in codes
         assert codes[kind.__name__] in {"", str(kind.exit_code)}
     assert set(codes) - {kind.__name__ for kind in real} <= {"RondoError"}
+
+
+def test_every_task_of_make_is_told() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    tasks = set(re.findall(r"^\.PHONY: (.+)$", text, re.M)[0].split())
+    assert tasks == set(re.findall(r"^([a-z-]+):.* ## ", text, re.M))
+    for path in (ROOT / "CONTRIBUTING.md", ROOT / "README.md"):
+        named = set(re.findall(r"\bmake ([a-z-]+)", path.read_text(encoding="utf-8")))
+        assert named <= tasks
