@@ -15,7 +15,7 @@ TAKING_PART = ("invited", "preparing", "prepared")  # states of a participant th
 
 @dataclass(frozen=True)
 class Holding:
-    """What the client says it has in hand. ``run`` 0: nothing; ``phase``: idle, preparing, ready, working."""
+    """What the client says it has in hand. ``run`` 0: nothing; ``phase``: idle, preparing, ready, working, failed."""
 
     run: int
     phase: str
@@ -29,7 +29,7 @@ class OpenRound:
 
     round: int
     task: str
-    state: str
+    state: str  # open, folding, committed, failed
     answered: bool
 
 
@@ -80,7 +80,10 @@ Order = Leave | Ask | Recall | Engage | Work | Nothing
 
 
 def next_order(facts: Facts, holding: Holding) -> Order:
-    """The order for a client that holds ``holding`` while ``facts`` are true."""
+    """The order for a client that holds ``holding`` while ``facts`` are true.
+
+    A client that was invited anew while it still holds the run begins anew: its package may be another one.
+    """
     takes_part = facts.run and facts.part in TAKING_PART
     if facts.leave:
         return Leave(facts.leave == "restart")
@@ -88,11 +91,11 @@ def next_order(facts: Facts, holding: Holding) -> Order:
         return Ask()
     if holding.run and (holding.run != facts.run or not takes_part):
         return Recall(holding.run)
+    if holding.run and (facts.part == "invited" or holding.phase == "failed"):
+        return Recall(holding.run)
     if not takes_part:
         return Nothing(_no_part(facts))
-    if holding.run != facts.run:
-        return Engage(facts.run)
-    return _task(facts, holding)
+    return _task(facts, holding) if holding.run else Engage(facts.run)
 
 
 def _no_part(facts: Facts) -> str:
@@ -101,15 +104,17 @@ def _no_part(facts: Facts) -> str:
 
 def _task(facts: Facts, holding: Holding) -> Order:
     this = facts.open_round
+    if holding.phase == "working":
+        return Nothing(f"this client's own work on round {holding.round}")
+    if holding.phase != "ready":
+        return Nothing("this client's own preparation")
     if this is None:
         return Nothing("the first round to open")
-    if holding.phase == "ready" and this.state == "open" and not this.answered:
-        return Work(facts.run, this.round, this.task)
+    if this.state != "open":
+        return Nothing(f"round {this.round} to end" if this.state == "folding" else "the next round to open")
     if this.answered:
         return Nothing(f"the others, in round {this.round}")
-    return Nothing(
-        f"round {this.round} to end" if this.state != "open" else f"this client's own work on round {this.round}"
-    )
+    return Work(facts.run, this.round, this.task)
 
 
 def failure(

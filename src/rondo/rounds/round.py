@@ -97,7 +97,9 @@ class Round:
                 self.answered.add(client)
             case e.TaskFailed(client, failure) if client not in self.answered:
                 self.failures.setdefault(client, failure)
-            case e.TimeUp("grace" | "round"):
+            case e.TimeUp("round"):
+                self.overdue = True
+            case e.TimeUp("grace") if self.state is State.GRACE:  # no grace before there are enough
                 self.overdue = True
 
     def _progress(self) -> list[e.Command]:
