@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import pytest
 
-from rondo.base.errors import MachineFault, NoSpace, ProtocolBroken, WorkerDied
+from rondo.base.errors import NoSpace, ProtocolBroken, WorkerDied
 from rondo.worker.host import TaskFailed, open_worker
 from tests.worker.jobs import GOOD, Bench, training
 
@@ -226,6 +226,7 @@ STUBBORN = {
 PROCESSES = {"has a child": 3, "has a child in another session": 3, "has a daemon": 3, "has data loaders": 4}
 
 
+@pytest.mark.serial
 @pytest.mark.parametrize("kind", STUBBORN)
 async def test_a_recalled_worker_is_gone_within_a_second(bench: Bench, kind: str) -> None:
     async with bench.worker(training(STUBBORN[kind])) as worker:
@@ -313,6 +314,7 @@ async def test_the_keeper_is_not_what_keeps_it_alive(bench: Bench) -> None:
         assert _alive([child]) == []
 
 
+@pytest.mark.serial
 async def test_a_stopped_keeper_is_killed_with_its_worker(bench: Bench) -> None:
     async with bench.worker(training("time.sleep(600)")) as worker:
         processes = _tree(worker.pid)
@@ -341,7 +343,7 @@ async def test_a_gigabyte_of_output_harms_nobody(bench: Bench, tmp_path: Path) -
             longest = max(longest, time.monotonic() - began)
         assert (await task)["say"] == "done"
     assert psutil.Process().memory_info().rss - before < 48 << 20
-    assert longest < 2
+    assert longest < 5
     older = bench.log.with_name("site-1.log.1")
     kept = bench.log.stat().st_size + older.stat().st_size
     assert 8 << 20 <= kept < 17 << 20
@@ -411,7 +413,7 @@ async def test_a_worker_does_only_what_it_was_opened_for(bench: Bench) -> None:
 
 async def test_a_log_that_cannot_be_written_is_said_before_anything_starts(bench: Bench) -> None:
     bench.log.parent.write_text("a file where the folder should be")
-    with pytest.raises((NoSpace, MachineFault, FileExistsError)):
+    with pytest.raises(NoSpace, match="cannot write the worker's log"):
         async with open_worker(bench.spec()):
             pass
 

@@ -20,11 +20,15 @@ from rondo.trainers.seam import Model, named
 
 
 class Options(BaseOptions, frozen=True):
+    """``class`` is "module:Class" of the job; ``args`` go to it by name."""
+
     class_: str = msgspec.field(name="class")
     args: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class FunctionTrainer:
+    """The user's object, its short forms spelled out."""
+
     def __init__(self, user: Any) -> None:
         self._user = user
         self.evaluates = hasattr(user, "validate")

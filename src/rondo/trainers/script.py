@@ -19,11 +19,15 @@ from rondo.jobs.task import Site
 
 
 class Options(BaseOptions, frozen=True):
+    """``script``: a file of the job, relative to its folder. ``args``: what it finds in ``sys.argv[1:]``."""
+
     script: str
     args: list[str] = msgspec.field(default_factory=list)
 
 
 class Script:
+    """A ``Program``: ``run`` is the whole script."""
+
     def __init__(self, path: Path, args: list[str]) -> None:
         self._path, self._args = path, args
 

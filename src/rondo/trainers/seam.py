@@ -22,6 +22,8 @@ Model = Mapping[str, NDArray[np.generic]]
 
 @runtime_checkable
 class Trainer(Protocol):
+    """Called for task after task, whichever client it is for."""
+
     @property
     def evaluates(self) -> bool:
         """Whether ``validate`` measures anything. If so it is called on each model received, before ``train``."""
@@ -35,6 +37,8 @@ class Trainer(Protocol):
 
 @runtime_checkable
 class Program(Protocol):
+    """Asks for its tasks itself."""
+
     def run(self) -> None:
         """Run to the end; tasks are taken and answered meanwhile."""
 

@@ -21,6 +21,8 @@ from rondo.base.options import Options as BaseOptions
 from rondo.jobs.task import Site, Task, Update
 from rondo.trainers.seam import Model, named
 
+_TENSORS = ("coef_", "intercept_")
+
 
 class Options(BaseOptions, frozen=True):
     """``epochs``: passes over the site's data in each round."""
@@ -28,15 +30,19 @@ class Options(BaseOptions, frozen=True):
     data: str
     estimator: str = "SGDClassifier"
     args: dict[str, Any] = msgspec.field(default_factory=dict)
-    classes: list[int] | list[str] = msgspec.field(default_factory=list)
+    classes: list[int | str] = msgspec.field(default_factory=list)
     epochs: int = 1
 
     def __post_init__(self) -> None:
         if self.epochs < 1:
             raise ValueError(f"epochs must be 1 or more, is {self.epochs}")
+        if len({type(label) for label in self.classes}) > 1:
+            raise ValueError("classes must be all numbers or all text")
 
 
 class SklearnTrainer:
+    """See the module. Raises ``BadInput`` for an estimator, a function or classes that are not there."""
+
     def __init__(self, options: Options, site: Site) -> None:
         kind: Any = getattr(importlib.import_module("sklearn.linear_model"), options.estimator, None)
         if not hasattr(kind, "partial_fit"):
@@ -47,14 +53,14 @@ class SklearnTrainer:
             raise BadInput(f"{options.estimator} needs all classes there are", where="classes")
         self._x, self._y, *held_out = named(options.data, "data")(site)
         self._held_out = held_out
-        self.evaluates = bool(held_out)
+        self.evaluates = len(held_out) == 2
 
     def train(self, model: Model, task: Task) -> Update:
         estimator = self._estimator(model, task)
         known = {"classes": np.asarray(self._options.classes)} if self._classifies else {}
         for _ in range(self._options.epochs):
             estimator.partial_fit(self._x, self._y, **known)
-        tensors = {"coef_": estimator.coef_, "intercept_": estimator.intercept_}
+        tensors = {name: getattr(estimator, name).astype(model[name].dtype) for name in _TENSORS}
         return Update(tensors, samples=float(len(self._y)), steps=float(len(self._y) * self._options.epochs))
 
     def validate(self, model: Model, task: Task) -> tuple[float, Mapping[str, float]]:
@@ -75,10 +81,12 @@ class SklearnTrainer:
         be had this site trained in each round before.
         """
         estimator = self._kind(**{"random_state": task.seed % 2**32, **self._options.args})
-        for name in ("coef_", "intercept_"):
+        # scikit-learn wants weights of the dtype that it computes in: float32 for data in float32, else float64.
+        dtype = np.float32 if getattr(self._x, "dtype", None) == np.float32 else np.float64
+        for name in _TENSORS:
             if name not in model:
                 raise BadInput(f"the model has no tensor {name!r}", where="trainer sklearn")
-            setattr(estimator, name, np.array(model[name]))
+            setattr(estimator, name, np.array(model[name], dtype))
         estimator.t_ = 1.0 + task.round * self._options.epochs * len(self._y)
         if self._classifies:
             estimator.classes_ = np.asarray(self._options.classes)

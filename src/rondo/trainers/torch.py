@@ -38,6 +38,8 @@ class Options(BaseOptions, frozen=True):
 
 
 class TorchTrainer:
+    """See the module. One PyTorch module, loaded anew for each task."""
+
     def __init__(self, options: Options, site: Site) -> None:
         self._torch = importlib.import_module("torch")
         device = options.device or ("cuda" if self._torch.cuda.is_available() else "cpu")

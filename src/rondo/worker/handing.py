@@ -99,7 +99,7 @@ def checked_steps(steps: Any) -> float:
 def _number(value: Any, where: str) -> float:
     if getattr(value, "shape", ()) == () and not isinstance(value, str | bytes):
         try:
-            return float(value)
+            return float(value.item() if hasattr(value, "item") else value)
         except (TypeError, ValueError):
             pass
     raise BadInput(f"must be a number, got {type(value).__name__}", where=where)

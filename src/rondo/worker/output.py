@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 
-from rondo.base.disk import disk_errors
+from rondo.base.errors import NoSpace
 
 _CHUNK = 64 * 1024
 _TAIL_BYTES = 16 * 1024
@@ -36,9 +36,11 @@ class LogFile:
 
     def __init__(self, path: Path, tag: str, limit: int) -> None:
         self._path, self._tag, self._limit = path, tag, limit
-        with disk_errors(path, "write the worker's log"):
+        try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file = open(path, "ab", buffering=0)  # noqa: SIM115 closed in close()
+        except OSError as error:
+            raise NoSpace(f"cannot write the worker's log: {error.strerror}", where=str(path)) from error
         self._size = self._file.tell()
         self._lost = 0
         self._at_start = True

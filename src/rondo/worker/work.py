@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rondo.tensors.digest import FileInfo
+from rondo.tensors.files import TensorFile
 from rondo.worker.handing import write_tensors
 from rondo.worker.tasks import seed_all
 
@@ -26,18 +27,22 @@ def prepare(kind: str) -> None:
 
 
 def init(request: Request, _: Tell) -> dict[str, Any]:
-    """Make the first model: from ``function`` ("module:name") called with ``args``, or from a ``file`` (.pt).
+    """Make the first model: from ``function`` ("module:name") called with ``args``, or from a ``file``.
 
-    The function returns tensors by name, or anything with a ``state_dict()`` that does.
+    The function returns tensors by name, or anything with a ``state_dict()`` that does. The file is .safetensors,
+    or a PyTorch checkpoint (.pt).
     """
     seed_all(int(request["seed"]))
-    if request.get("file"):
-        model = _checkpoint(Path(request["file"]))
-    else:
+    out = Path(request["out"])
+    if not request.get("file"):
         model = pkgutil.resolve_name(request["function"])(**request["args"])
-        if hasattr(model, "state_dict"):
-            model = model.state_dict()
-    return _described(write_tensors(model, Path(request["out"]), where="first model"))
+        tensors = model.state_dict() if hasattr(model, "state_dict") else model
+        return _described(write_tensors(tensors, out, where=request["function"]))
+    file = Path(request["file"])
+    if file.suffix != ".safetensors":
+        return _described(write_tensors(_checkpoint(file), out, where=file.name))
+    with TensorFile(file) as given:
+        return _described(write_tensors(given, out, model=given.layout, where=file.name))
 
 
 def _checkpoint(path: Path) -> Any:
@@ -69,17 +74,12 @@ def fold(request: Request, tell: Tell) -> dict[str, Any]:
 
 def filter(request: Request, _: Tell) -> dict[str, Any]:
     """Run filters over an update file; the result is a difference to the model received."""
-    seed_all(int(request["seed"]))
-    result = importlib.import_module(_CHAIN).run_chain(
-        model=Path(request["model"]),
-        update=Path(request["update"]),
-        kind=request["kind"],
-        omitted=frozenset(request["omitted"]),
-        steps=float(request["steps"]),
-        filters=[(one["name"], one["options"]) for one in request["filters"]],
-        seed=int(request["seed"]),
-        out=Path(request["out"]),
+    chain = importlib.import_module(_CHAIN)
+    update = chain.UpdateFile(
+        Path(request["update"]), request["kind"], frozenset(request["omitted"]), float(request["steps"])
     )
+    filters = [(one["name"], one["options"]) for one in request["filters"]]
+    result = chain.run_chain(Path(request["model"]), update, filters, int(request["seed"]), Path(request["out"]))
     return {**_described(result.file), "kind": result.kind, "omitted": sorted(result.omitted)}
 
 
