@@ -23,6 +23,12 @@ DEPTH = 2
 ERROR_DEPTH = 3
 PARAMETERS = 6
 
+# Classes that may have more public methods: name -> why.
+WIDE: dict[str, str] = {
+    "rondo.commands.seam.Desk": "one method for each thing that a command may touch",
+    "rondo.server.desk.ServerDesk": "the desk of a server",
+}
+
 # Files that may wait by the clock: path -> why.
 SLEEPERS: dict[str, str] = {
     "src/rondo/net/retry.py": "the pause between two attempts to reach a server",
@@ -59,7 +65,10 @@ def names_say_something(modules: Iterable[Module]) -> list[str]:
 
 
 def classes_are_shallow(modules: Iterable[Module]) -> list[str]:
-    """At most two deep among our own classes, three in the error tree."""
+    """At most two deep among our own classes, three in the error tree.
+
+    ``Options`` is what every options struct is, as foreign as ``msgspec.Struct``: it does not count.
+    """
     modules = list(modules)
     bases = {key: parents for module in modules for key, parents in _class_table(module)}
     places = {f"{module.name}.{node.name}": module.at(node) for module in modules for node in classes(module)}
@@ -67,7 +76,7 @@ def classes_are_shallow(modules: Iterable[Module]) -> list[str]:
     for key, place in places.items():
         line = list(_ancestors(key, bases))
         limit = ERROR_DEPTH if any(name.endswith((".RondoError", "Exception")) for name in line) else DEPTH
-        own = [name for name in line if name in places]
+        own = [name for name in line if name in places and name != "rondo.base.options.Options"]
         if len(own) > limit:
             faults.append(f"{place}: class {key.rpartition('.')[2]} is {len(own)} deep (at most {limit})")
     return faults
@@ -76,7 +85,7 @@ def classes_are_shallow(modules: Iterable[Module]) -> list[str]:
 def _class_table(module: Module) -> Iterator[tuple[str, list[str]]]:
     """Full name of every class of ``module`` with the full names of its bases, as far as imports tell them."""
     known = {node.name: f"{module.name}.{node.name}" for node in classes(module)}
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.ImportFrom) and not node.level:
             known |= {alias.asname or alias.name: f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
@@ -124,7 +133,7 @@ def classes_are_small(modules: Iterable[Module]) -> list[str]:
     for module in modules:
         for node in classes(module):
             public = [item.name for item in node.body if _is_public_method(item)]
-            if len(public) > PUBLIC_METHODS:
+            if len(public) > PUBLIC_METHODS and f"{module.name}.{node.name}" not in WIDE:
                 faults.append(f"{module.at(node)}: {node.name} has {len(public)} public methods")
     return faults
 
@@ -152,7 +161,7 @@ def nobody_catches_everything(modules: Iterable[Module]) -> list[str]:
     """``except Exception`` (or wider) only in ``LAST_RESORTS``, or where the last statement raises."""
     faults = []
     for module in modules:
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if not isinstance(node, ast.ExceptHandler) or module.path in LAST_RESORTS:
                 continue
             if _is_broad(node.type) and not isinstance(node.body[-1], ast.Raise):
@@ -244,7 +253,7 @@ def tests_use_the_real_thing(modules: Iterable[Module]) -> list[str]:
     faults = []
     for module in modules:
         faults += [f"{one.where}: {one.target}" for one in imports(module) if "mock" in one.target.split(".")]
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             if isinstance(node, ast.ImportFrom) and any(alias.name == "mock" for alias in node.names):
                 faults.append(f"{module.at(node)}: mock")
         for call, name in calls(module):
@@ -259,7 +268,7 @@ def tests_are_run(modules: Iterable[Module]) -> list[str]:
     return [
         f"{module.at(node)}: {dotted(node)}"
         for module in modules
-        for node in ast.walk(module.tree)
+        for node in module.nodes
         if isinstance(node, ast.Attribute) and node.attr in words and dotted(node).startswith(("pytest.", "unittest."))
     ]
 
@@ -271,9 +280,8 @@ EVERYWHERE: tuple[Rule, ...] = (
     functions_are_short,
     classes_are_small,
     nobody_sleeps,
-    nobody_catches_everything,
     nothing_is_pickled,
     nothing_is_left_open,
 )
-IN_SOURCE: tuple[Rule, ...] = (*EVERYWHERE, public_things_are_told)
+IN_SOURCE: tuple[Rule, ...] = (*EVERYWHERE, nobody_catches_everything, public_things_are_told)
 IN_TESTS: tuple[Rule, ...] = (*EVERYWHERE, tests_use_the_real_thing, tests_are_run)

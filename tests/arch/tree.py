@@ -21,6 +21,7 @@ class Module:
     path: str
     source: str
     tree: ast.Module
+    nodes: tuple[ast.AST, ...]  # all of the tree, walked once
 
     @property
     def room(self) -> str:
@@ -75,7 +76,7 @@ def read(base: Path, *folders: str) -> Code:
         except SyntaxError as error:
             broken.append(f"{path}:{error.lineno}: {error.msg}")
             continue
-        modules.append(Module(".".join(parts), path.as_posix(), source, tree))
+        modules.append(Module(".".join(parts), path.as_posix(), source, tree, tuple(ast.walk(tree))))
     return Code(tuple(modules), tuple(broken))
 
 
@@ -86,16 +87,16 @@ def house(*folders: str) -> Code:
 
 
 def functions(module: Module) -> Iterator[Function]:
-    return (node for node in ast.walk(module.tree) if isinstance(node, Function))
+    return (node for node in module.nodes if isinstance(node, Function))
 
 
 def classes(module: Module) -> Iterator[ast.ClassDef]:
-    return (node for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef))
+    return (node for node in module.nodes if isinstance(node, ast.ClassDef))
 
 
 def calls(module: Module) -> Iterator[tuple[ast.Call, str]]:
     """Every call with the dotted name of what is called (empty where it has none)."""
-    return ((node, dotted(node.func)) for node in ast.walk(module.tree) if isinstance(node, ast.Call))
+    return ((node, dotted(node.func)) for node in module.nodes if isinstance(node, ast.Call))
 
 
 def dotted(node: ast.expr) -> str:
@@ -136,8 +137,8 @@ def imports(module: Module) -> list[Import]:
     """Every import, also those inside functions, under ``if TYPE_CHECKING`` and by ``import_module("...")``."""
     found: list[Import] = []
     inside = {id(inner) for function in functions(module) for inner in ast.walk(function)}
-    typing = {id(inner) for node in ast.walk(module.tree) if _for_types(node) for inner in ast.walk(node)}
-    for node in ast.walk(module.tree):
+    typing = {id(inner) for node in module.nodes if _for_types(node) for inner in ast.walk(node)}
+    for node in module.nodes:
         for target in _targets(module, node):
             line, called = getattr(node, "lineno", 0), isinstance(node, ast.Call)
             found.append(Import(module, target, line, id(node) not in inside, id(node) in typing, called))
