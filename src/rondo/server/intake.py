@@ -44,6 +44,8 @@ class Intake:
         into = self._store.upload(session.instance, offer.file.digest)
         if offer.HasField("package"):
             await self._check_package(offer)
+        elif await self._store.read(_counts, session.instance, offer):
+            return pb.OfferReply(have=True)  # it counts already; the acknowledgement was lost
         else:
             reason = await self._claim_refused(session, offer)
             if reason:
@@ -190,6 +192,12 @@ class Intake:
         package = runs.Package(name, offer.file.digest, offer.file.size, session.instance, self._store.clock.now())
         await self._store.do(runs.stage, package)
         return pb.PushReply(accepted=True)
+
+
+def _counts(tx: Tx, client: str, offer: pb.Offer) -> bool:
+    """Has this very update been counted?"""
+    key = (offer.update.run, offer.update.round, "train")
+    return any((c.client, c.digest) == (client, offer.file.digest) for c in rounds.accepted(tx, key))
 
 
 def _feed(check: StreamCheck, path: Path) -> None:

@@ -8,7 +8,7 @@ from rondo.ledger import asks, events, rounds, runs
 from rondo.ledger.ledger import Tx
 from rondo.ledger.sessions import Session
 from rondo.rounds import orders
-from rondo.rounds.events import ClientJoined, ClientLeft, TaskFailed, UpdateArrived
+from rondo.rounds.events import ClientLeft, TaskFailed
 from rondo.server.intake import Intake
 from rondo.server.runs import Runs
 from rondo.server.store import Store
@@ -55,7 +55,7 @@ class Reports:
 
         counted = await self._store.do(write)
         if counted and state == "prepared":
-            self._runs.tell(request.run, ClientJoined(client), UpdateArrived(client))
+            self._runs.prepared(request.run, client)
         elif counted and state == "failed":
             self._runs.tell(request.run, TaskFailed(client, failure), ClientLeft(client))
         self._store.bell.ring(f"client:{client}", "participants")

@@ -41,12 +41,19 @@ class Runs:
         self._mailbox: Mailbox = asyncio.Queue()
         self.round: Round | None = None  # what is being waited for, to be shown
         self.since = 0.0
+        self._dispatching = False
 
     def tell(self, run: int, *news: e.Event) -> None:
         """News for the round that ``run`` is in; for any other run it is too late to matter."""
         if self._run is not None and self._run.id == run:
             for event in news:
                 self._mailbox.put_nowait(event)
+
+    def prepared(self, run: int, client: str) -> None:
+        """A client's code runs: the answer that the dispatch waits for; for a training round it can now take part."""
+        self.tell(run, e.ClientJoined(client))
+        if self._dispatching:
+            self.tell(run, e.UpdateArrived(client))
 
     def left(self, client: str) -> None:
         """This client is gone: nobody waits for it any more."""
@@ -121,8 +128,11 @@ class Runs:
     async def _dispatch(self, run: Run, job: Job) -> None:
         await self._advance(run, "submitted", "dispatching")
         if run.invites == "all" and run.state in ("submitted", "dispatching"):
-            stage = Dispatch(self._store, run, job)
-            await self._conduct(stage)
+            self._dispatching = True
+            try:
+                await self._conduct(Dispatch(self._store, run, job))
+            finally:
+                self._dispatching = False
         await self._advance(run, "dispatching", "running")
 
     async def _first_model(self, run: Run, job: Job, code: Path, folder: Path) -> None:
