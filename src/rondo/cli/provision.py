@@ -183,7 +183,8 @@ def _show(outcome: Outcome, output: Format) -> None:
         for row in rows:
             table.add_row(*(str(row[column] or "(none)") for column in columns))
         # A password that is cut off is lost: the table is as wide as it must be, whatever the terminal is.
-        Console(width=max(80, 20 + max(sum(len(str(row[column])) for column in columns) for row in rows))).print(table)
+        width = 20 + max(sum(len(str(row[column])) for column in columns) for row in rows)
+        Console(width=max(80, width), markup=False, emoji=False, highlight=False).print(table)
         if any(row["password"] for row in rows):
             typer.echo("The passwords are shown this once and kept nowhere. Send them on another way than the files.")
     elif outcome.kept:

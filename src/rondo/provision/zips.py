@@ -107,11 +107,12 @@ def _content(archive: pyzipper.AESZipFile, entry: pyzipper.ZipInfo, path: Path) 
     try:
         with archive.open(entry) as file:
             content: bytes = file.read(_MAX_FILE + 1)
-    except RuntimeError as error:  # how the zip library says it
-        what = "the kit is encrypted" if "password required" in str(error) else "wrong password"
-        raise Refused(what, where=str(path), hint="the password was shown once when the kit was made") from None
     except (pyzipper.BadZipFile, zlib.error, struct.error, EOFError, ValueError, NotImplementedError) as error:
         raise BadInput(f"damaged, or the password is wrong: {error}", where=str(path)) from None
+    except RuntimeError as error:  # how the library says that a password is missing or wrong
+        what = "wrong password" if entry.flag_bits & 1 and archive.pwd else "the kit is encrypted"
+        hint = "the password was shown once when the kit was made"
+        raise Refused(what, where=str(path), hint=hint, detail=str(error)) from None
     if len(content) != entry.file_size:
         raise BadInput(f"{entry.filename!r} is not as large as it says", where=str(path))
     return content

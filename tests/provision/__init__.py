@@ -1,0 +1,1 @@
+"""Provisioning: project files, kits on disk, the doctor."""
