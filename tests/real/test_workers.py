@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psutil
 import pytest
 
-from rondo.base.errors import NoSpace, ProtocolBroken, WorkerDied
+from rondo.base.errors import NoSpace
 from rondo.worker.host import TaskFailed, open_worker
 from tests.worker.jobs import GOOD, Bench, training
 
@@ -167,164 +165,6 @@ async def test_float64_from_numpy_is_rounded_and_noted_once(bench: Bench) -> Non
     assert bench.log.read_text().count("rounded to float32") == 1
 
 
-DEATHS = [
-    ("os.kill(os.getpid(), signal.SIGKILL)", "was killed by SIGKILL (out of memory?)"),
-    ("os.kill(os.getpid(), signal.SIGSEGV)", "was killed by SIGSEGV"),
-    ("os.killpg(0, signal.SIGTERM)", "was killed by SIGTERM"),
-    ("os.killpg(0, signal.SIGKILL)", "was killed by SIGKILL"),
-    ("os._exit(0)", "ended with exit code 0 without an answer"),
-    ("os._exit(3)", "ended with exit code 3 without an answer"),
-    ("os.abort()", "was killed by SIGABRT"),
-    ("os.closerange(3, 64); time.sleep(60)", "closed its channel to its parent without an answer"),
-]
-
-
-@pytest.mark.parametrize(("body", "how"), DEATHS)
-async def test_a_dead_worker_is_noticed_at_once_with_its_last_words(bench: Bench, body: str, how: str) -> None:
-    last = "print('x' * 100, end='')\nprint('\\nlast words')\n"
-    async with bench.worker(training(last + body)) as worker:
-        began = time.monotonic()
-        with pytest.raises(WorkerDied) as caught:
-            await worker.ask(bench.train())
-        assert time.monotonic() - began < 5
-        assert f"the train worker {how}" in str(caught.value) and "(asked to train)" in str(caught.value)
-        assert str(bench.log) in str(caught.value) and "last words" in caught.value.detail
-        with pytest.raises(WorkerDied):
-            await worker.ask(bench.train())
-    assert "site-1 | last words" in bench.log.read_text()
-
-
-async def test_a_crash_in_c_leaves_a_python_traceback(bench: Bench) -> None:
-    async with bench.worker(training("import ctypes\nctypes.string_at(0)")) as worker:
-        with pytest.raises(WorkerDied, match="SIGSEGV") as caught:
-            await worker.ask(bench.train())
-    assert "Fatal Python error: Segmentation fault" in caught.value.detail and "user.py" in caught.value.detail
-
-
-BEGUN = "rondo.progress(0, 'begun')\n"
-STUBBORN = {
-    "sleeps": BEGUN + "time.sleep(600)",
-    "ignores SIGTERM": "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + BEGUN + "while True: time.sleep(1)",
-    "holds the lock in C": "import re\n" + BEGUN + "re.match('(a|a)*b', 'a' * 60)",
-    "is stopped": BEGUN + "os.kill(os.getpid(), signal.SIGSTOP)",
-    "stops its whole group": BEGUN + "os.killpg(0, signal.SIGSTOP)",
-    "blocks all signals": "signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))\n" + BEGUN + "signal.pause()",
-    "has a child": "child = subprocess.Popen(['sleep', '600'])\n" + BEGUN + "child.wait()",
-    "has a child in another session": (
-        "child = subprocess.Popen(['sleep', '600'], start_new_session=True)\n" + BEGUN + "child.wait()"
-    ),
-    "has a daemon": (
-        "if os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(600)\n    os._exit(0)\n"
-        "os.wait()\n" + BEGUN + "time.sleep(600)"
-    ),
-    "has data loaders": (
-        "import multiprocessing\nfork = multiprocessing.get_context('fork')\n"
-        "for _ in range(2): fork.Process(target=time.sleep, args=(600,)).start()\n" + BEGUN + "time.sleep(600)"
-    ),
-    "has a thread that hangs": "threading.Thread(target=time.sleep, args=(600,)).start()\n" + BEGUN + "time.sleep(600)",
-}
-PROCESSES = {"has a child": 3, "has a child in another session": 3, "has a daemon": 3, "has data loaders": 4}
-
-
-@pytest.mark.serial
-@pytest.mark.parametrize("kind", STUBBORN)
-async def test_a_recalled_worker_is_gone_within_a_second(bench: Bench, kind: str) -> None:
-    async with bench.worker(training(STUBBORN[kind])) as worker:
-        begun = asyncio.Event()
-        task = asyncio.create_task(worker.ask(bench.train(), lambda *_: begun.set()))
-        await begun.wait()
-        processes = _tree(worker.pid)
-        assert len(processes) == PROCESSES.get(kind, 2)
-        began = time.monotonic()
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert time.monotonic() - began < 1
-        assert _alive(processes) == []
-        await worker.kill()
-
-
-async def test_a_cancelled_block_leaves_no_process(bench: Bench) -> None:
-    opened = asyncio.Event()
-    processes: list[psutil.Process] = []
-
-    async def run() -> None:
-        async with bench.worker(training("time.sleep(600)")) as worker:
-            processes.extend(_tree(worker.pid))
-            opened.set()
-            await asyncio.Event().wait()
-
-    task = asyncio.create_task(run())
-    await opened.wait()
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    assert len(processes) == 2 and _alive(processes) == []
-
-
-@pytest.mark.parametrize("steps", range(8))
-async def test_a_start_that_is_cancelled_leaves_nothing(bench: Bench, steps: int) -> None:
-    before = len(os.listdir("/proc/self/fd"))
-    task = asyncio.create_task(bench.worker(GOOD).__aenter__())
-    for _ in range(steps):
-        await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert len(os.listdir("/proc/self/fd")) <= before + 2  # the loop's own
-
-
-async def test_user_code_that_goes_on_after_the_end_is_killed(bench: Bench) -> None:
-    body = "threading.Thread(target=time.sleep, args=(600,)).start()\nreturn dict(model), 1"
-    async with bench.worker(training(body), close_patience=0.2) as worker:
-        await worker.ask(bench.train())
-        processes = _tree(worker.pid)
-    assert _alive(processes) == []
-
-
-async def test_what_a_worker_leaves_running_ends_with_it(bench: Bench) -> None:
-    body = "subprocess.Popen(['sleep', '600'], start_new_session=True)\nreturn dict(model), 1"
-    async with bench.worker(training(body)) as worker:
-        await worker.ask(bench.train())
-        processes = _tree(worker.pid)
-        assert len(processes) == 3
-    assert _alive(processes) == []
-
-
-async def test_a_dead_worker_takes_its_children_along(bench: Bench) -> None:
-    body = "child = subprocess.Popen(['sleep', '600'])\nprint('child', child.pid)\nos.kill(os.getpid(), signal.SIGKILL)"
-    async with bench.worker(training(body)) as worker:
-        with pytest.raises(WorkerDied) as caught:
-            await worker.ask(bench.train())
-        pid = int(caught.value.detail.split("child ")[1].split()[0])
-        assert not _exists(pid)
-
-
-async def test_the_keeper_is_not_what_keeps_it_alive(bench: Bench) -> None:
-    async with bench.worker(training("rondo.progress(0)\ntime.sleep(600)")) as worker:
-        begun = asyncio.Event()
-        task = asyncio.create_task(worker.ask(bench.train(), lambda *_: begun.set()))
-        await begun.wait()
-        keeper, child = _tree(worker.pid)
-        keeper.kill()
-        with pytest.raises(WorkerDied, match="SIGKILL"):
-            await task
-        assert _alive([child]) == []
-
-
-@pytest.mark.serial
-async def test_a_stopped_keeper_is_killed_with_its_worker(bench: Bench) -> None:
-    async with bench.worker(training("time.sleep(600)")) as worker:
-        processes = _tree(worker.pid)
-        processes[0].suspend()
-        began = time.monotonic()
-        await worker.kill()
-        assert time.monotonic() - began < 1
-        assert _alive(processes) == []
-
-
 async def test_a_gigabyte_of_output_harms_nobody(bench: Bench, tmp_path: Path) -> None:
     """256 MiB in one line: memory stays, the loop stays awake, another worker works on; the log is bounded."""
     size = 256 << 20
@@ -389,21 +229,6 @@ async def test_user_code_gets_a_clean_world(bench: Bench, monkeypatch: pytest.Mo
     assert sorted(set(descriptors)) == ["0", "1", "2", "3"]  # 3 is the listed folder itself
 
 
-async def test_garbage_in_the_channel_ends_the_worker(bench: Bench) -> None:
-    body = """
-    import socket
-    for name in os.listdir("/proc/self/fd"):
-        if os.path.exists(f"/proc/self/fd/{name}") and "socket" in os.readlink(f"/proc/self/fd/{name}"):
-            socket.socket(fileno=int(name)).sendall(b"\\x00\\x00\\x00\\x03[1]" + b"\\xff" * 8)
-    time.sleep(600)
-    """
-    async with bench.worker(training(body)) as worker:
-        processes = _tree(worker.pid)
-        with pytest.raises(ProtocolBroken, match="no JSON object"):
-            await worker.ask(bench.train())
-        assert _alive(processes) == []
-
-
 async def test_a_worker_does_only_what_it_was_opened_for(bench: Bench) -> None:
     async with open_worker(bench.spec(purpose="fold")) as worker:
         for request in (bench.train(), {"do": "dance"}):
@@ -416,19 +241,3 @@ async def test_a_log_that_cannot_be_written_is_said_before_anything_starts(bench
     with pytest.raises(NoSpace, match="cannot write the worker's log"):
         async with open_worker(bench.spec()):
             pass
-
-
-def _tree(pid: int) -> list[psutil.Process]:
-    keeper = psutil.Process(pid)
-    return [keeper, *keeper.children(recursive=True)]
-
-
-def _exists(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _alive(processes: list[psutil.Process]) -> list[Any]:
-    return [process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE]
