@@ -1,0 +1,153 @@
+"""The client's end: one server, two connections (control and bulk), calls that answer or raise a Rondo error.
+
+gRPC connects when a call is made and connects again by itself; a call made while there is no connection fails at
+once with ``Unreachable``. Whoever wants to wait does so with ``rondo.net.retry``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, Protocol, TypeVar
+
+import grpc
+import grpc.aio
+
+from rondo.base.errors import ProtocolBroken
+from rondo.net.errors import unpack
+from rondo.net.methods import METHODS, Codec, Kind, Method
+from rondo.net.route import proxy_for
+from rondo.net.tuning import Tuning, channel_options, one_arena
+
+Q = TypeVar("Q")
+A = TypeVar("A")
+
+TOKEN = "rondo-token"
+HINT = "run `rondo doctor KIT`"
+
+Pairs = tuple[tuple[str, str | bytes], ...]
+
+
+class Keys(Protocol):
+    """What the network needs of a kit (``rondo.pki.kit.Kit``)."""
+
+    @property
+    def host(self) -> str: ...
+    @property
+    def port(self) -> int: ...
+    @property
+    def ca_pem(self) -> bytes: ...
+    @property
+    def cert_pem(self) -> bytes: ...
+    @property
+    def key_pem(self) -> bytes: ...
+
+
+class Channel:
+    """Calls to one server. ``token``, once set, goes with every call. ``where`` is ``host:port``."""
+
+    def __init__(self, where: str, control: grpc.aio.Channel, bulk: grpc.aio.Channel) -> None:
+        self.where = where
+        self.token = ""
+        make = {Kind.UNARY: "unary_unary", Kind.DOWN: "unary_stream", Kind.UP: "stream_unary"}
+        self._stubs: dict[str, Any] = {
+            method.path: getattr(bulk if method.bulk else control, make[method.kind])(method.path) for method in METHODS
+        }
+
+    async def call(self, method: Method[Q, A], request: Q, *, timeout: float | None = None, metadata: Pairs = ()) -> A:
+        """Ask once, get one answer. ``timeout`` in seconds; None waits as long as the connection lives.
+
+        Raises ``Unreachable`` (no connection, or it broke, or no answer in time), ``ProtocolBroken``, and whatever
+        error the server raised.
+        """
+        stub = self._stubs[method.path]
+        try:
+            raw = await stub(method.request.encode(request), timeout=timeout, metadata=self._metadata(metadata))
+        except grpc.aio.AioRpcError as error:
+            raise unpack(error, self.where, HINT) from None
+        return self._decoded(method.reply, raw)
+
+    async def stream(
+        self, method: Method[Q, A], request: Q, *, timeout: float | None = None, metadata: Pairs = ()
+    ) -> AsyncGenerator[A, None]:
+        """Ask once, get answers one by one; errors as in ``call``. Leaving the loop early ends the call when the
+        iterator is closed (``contextlib.aclosing``)."""
+        call = self._stubs[method.path](
+            method.request.encode(request), timeout=timeout, metadata=self._metadata(metadata)
+        )
+        try:
+            async for raw in call:
+                yield self._decoded(method.reply, raw)
+        except grpc.aio.AioRpcError as error:
+            raise unpack(error, self.where, HINT) from None
+        finally:
+            call.cancel()
+
+    async def send(
+        self,
+        method: Method[Q, A],
+        requests: AsyncGenerator[Q, None],
+        *,
+        timeout: float | None = None,
+        metadata: Pairs = (),
+    ) -> A:
+        """Send ``requests`` until they end or the server has answered; errors as in ``call``."""
+        call = self._stubs[method.path](timeout=timeout, metadata=self._metadata(metadata))
+        try:
+            await _write_all(call, method.request, requests)
+            raw = await call
+        except grpc.aio.AioRpcError as error:
+            raise unpack(error, self.where, HINT) from None
+        finally:
+            call.cancel()
+        return self._decoded(method.reply, raw)
+
+    def _metadata(self, more: Pairs) -> Pairs:
+        return ((TOKEN, self.token), *more) if self.token else more
+
+    def _decoded(self, codec: Codec[A], raw: bytes) -> A:
+        try:
+            return codec.decode(raw)
+        except ValueError as error:  # protobuf's DecodeError is one
+            raise ProtocolBroken(f"an answer that cannot be read: {error}", where=self.where) from None
+
+
+async def _write_all(call: Any, codec: Codec[Q], requests: AsyncGenerator[Q, None]) -> None:
+    async with aclosing(requests):
+        async for request in requests:
+            try:
+                await call.write(codec.encode(request))
+            except asyncio.InvalidStateError:
+                return  # the server has answered already
+    await call.done_writing()
+
+
+@asynccontextmanager
+async def open_channel(
+    kit: Keys,
+    port: int | None = None,
+    *,
+    tuning: Tuning | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> AsyncIterator[Channel]:
+    """Calls to the server that ``kit`` names (on ``port``, or the kit's own), over mutual TLS.
+
+    The server must show a certificate of the kit's authority for the host name dialled. A proxy is taken where
+    ``environ`` (the process's own by default) names one: see ``rondo.net.route``. Raises ``BadInput`` for a proxy
+    that cannot be used; an unreachable server is found by the first call.
+    """
+    one_arena()
+    port = port or kit.port
+    target = f"[{kit.host}]:{port}" if ":" in kit.host else f"{kit.host}:{port}"
+    proxy = proxy_for(kit.host, port, os.environ if environ is None else environ)
+    options = channel_options(tuning or Tuning(), proxy)
+    keys = grpc.ssl_channel_credentials(kit.ca_pem, kit.key_pem, kit.cert_pem)
+    # The bulk connection is opened by the first transfer and closed a minute after the last.
+    bulk = [*options, ("grpc.client_idle_timeout_ms", 60_000)]
+    async with (
+        grpc.aio.secure_channel(target, keys, options) as control,
+        grpc.aio.secure_channel(target, keys, bulk) as files,
+    ):
+        yield Channel(target, control, files)

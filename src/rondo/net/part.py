@@ -1,0 +1,142 @@
+"""A file that is not whole yet: ``<name>.part``, hashed as it grows, renamed when it is complete and right."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from rondo.base.disk import disk_errors
+from rondo.base.errors import Conflict, ProtocolBroken, RondoError
+from rondo.net.tuning import MIB
+from rondo.tensors.digest import FileInfo, Hasher
+from rondo.wire import rondo_pb2 as pb
+
+Check = Callable[[bytes], None]  # given every byte in order; raises a RondoError for content that is not wanted
+
+_REHASH = 8 * MIB
+
+
+def _part(into: Path) -> Path:
+    return into.with_name(f"{into.name}.part")
+
+
+def part_size(into: Path) -> int:
+    """How many bytes of the file that will be ``into`` are here already (the offset to offer)."""
+    try:
+        return _part(into).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+class Part:
+    """The part of ``into`` that is here: ``done`` of ``size`` bytes. One writer at a time, over all processes.
+
+    Entering hashes (and checks) what is there; a part longer than the file is emptied. It raises ``Conflict`` where
+    another task or process is writing. Content that ``check`` refuses is removed, as is what has too many bytes or
+    the wrong digest; anything else leaves the part as it is, to be continued.
+    ``durable``: the finished file survives power loss, not only the end of this process.
+    """
+
+    def __init__(self, into: Path, file: pb.FileRef, *, check: Check | None = None, durable: bool = False) -> None:
+        self.done = 0
+        self.size = file.size
+        self.name = into.name
+        self._into, self._path, self._digest = into, _part(into), file.digest
+        self._check, self._durable = check, durable
+        self._hasher = Hasher()
+        self._descriptor = -1
+        # A cancelled task leaves its thread running: whoever closes waits for what that thread is doing.
+        self._lock = threading.Lock()
+
+    async def __aenter__(self) -> Part:
+        try:
+            await asyncio.to_thread(self._open)
+            while await asyncio.to_thread(self._rehash):
+                pass
+        except BaseException:
+            await asyncio.to_thread(self._close)
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await asyncio.to_thread(self._close)
+
+    def append(self, chunk: bytes) -> None:
+        """Write, hash and check ``chunk`` (blocking). Raises ``ProtocolBroken`` when that is too much, ``NoSpace``."""
+        with self._lock:
+            if self.done + len(chunk) > self.size:
+                self._path.unlink(missing_ok=True)
+                raise ProtocolBroken(f"more than the {self.size} bytes announced", where=self.name)
+            rest = memoryview(chunk)
+            with disk_errors(self._path, "write"):
+                while rest:
+                    rest = rest[os.pwrite(self._descriptor, rest, self.done + len(chunk) - len(rest)) :]
+            self._learn(chunk)
+
+    async def finish(self) -> FileInfo:
+        """The whole file under its own name. Raises ``ProtocolBroken`` where the digest is not the one announced."""
+        await asyncio.to_thread(self._finish)
+        return FileInfo(self._into, self._digest, self.size)
+
+    def _open(self) -> None:
+        with self._lock, disk_errors(self._path, "write"):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            if not self._is_ours():
+                raise Conflict("is being received already", where=self.name, hint="try again in a moment")
+            if os.fstat(self._descriptor).st_size > self.size:
+                os.ftruncate(self._descriptor, 0)
+
+    def _is_ours(self) -> bool:
+        """Whether the lock is had, and of the file that has the name now (one that ends may rename or remove it)."""
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return os.path.samestat(os.fstat(self._descriptor), self._path.stat())
+        except (BlockingIOError, FileNotFoundError):
+            return False
+
+    def _rehash(self) -> bool:
+        with self._lock:
+            block = os.pread(self._descriptor, _REHASH, self.done)
+            self._learn(block)
+            return bool(block)
+
+    def _learn(self, block: bytes) -> None:
+        self._hasher.update(block)
+        self.done += len(block)
+        if self._check is not None and block:
+            try:
+                self._check(block)
+            except RondoError:
+                self._path.unlink(missing_ok=True)
+                raise
+
+    def _finish(self) -> None:
+        with self._lock, disk_errors(self._into, "write"):
+            found = self._hasher.digest()
+            if found != self._digest or self.done != self.size:
+                self._path.unlink(missing_ok=True)
+                raise ProtocolBroken(f"arrived as {found}, announced as {self._digest}", where=self.name)
+            if self._durable:
+                os.fsync(self._descriptor)
+            os.replace(self._path, self._into)
+            if self._durable:
+                _sync_folder(self._into.parent)
+
+    def _close(self) -> None:
+        with self._lock:
+            if self._descriptor >= 0:
+                os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""The network, through real sockets: servers, channels, transfers, and the proxies that break them."""
