@@ -278,10 +278,9 @@ EVERYWHERE: tuple[Rule, ...] = (
     classes_are_shallow,
     files_are_short,
     functions_are_short,
-    classes_are_small,
     nobody_sleeps,
     nothing_is_pickled,
     nothing_is_left_open,
 )
-IN_SOURCE: tuple[Rule, ...] = (*EVERYWHERE, nobody_catches_everything, public_things_are_told)
+IN_SOURCE: tuple[Rule, ...] = (*EVERYWHERE, classes_are_small, nobody_catches_everything, public_things_are_told)
 IN_TESTS: tuple[Rule, ...] = (*EVERYWHERE, tests_use_the_real_thing, tests_are_run)
