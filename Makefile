@@ -55,8 +55,8 @@ docs: .venv/.stamp-test ## Write the reference pages from the code
 stubs: .venv/.stamp-test ## Write the code for the wire from rondo.proto
 	$(BIN)/python tools/stubs.py
 
-clean: ## Remove the virtual environment, caches and what was built
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info
+clean: ## Remove the virtual environment, caches, and the folders of demos
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info rondo-demo-*
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.stamp-venv:
