@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import select
 import signal
 import subprocess
 import sys
@@ -53,10 +55,12 @@ def test_no_process_is_left_when_the_parent_dies(tmp_path: Path, kind: str, how:
         keeper = psutil.Process(int(parent.stdout.readline()))
         processes = [keeper, *keeper.children(recursive=True)]
         assert len(processes) == (5 if kind == "has grandchildren" else 2)
+        watched = [os.pidfd_open(one.pid) for one in processes]  # readable once the process has ended
         parent.send_signal(how)
         parent.wait()
-        _, alive = psutil.wait_procs(processes, timeout=3)
-        assert [one for one in alive if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+        assert [one for one in watched if not select.select([one], [], [], 3)[0]] == []
+        for one in watched:
+            os.close(one)
 
 
 def _parent(told: object) -> subprocess.Popen[str]:

@@ -33,7 +33,10 @@ DEATHS = [
 
 
 @pytest.mark.parametrize(("body", "how"), DEATHS)
-async def test_a_dead_worker_is_noticed_at_once_with_its_last_words(bench: Bench, body: str, how: str) -> None:
+async def test_a_dead_worker_is_noticed_at_once_with_its_last_words(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, body: str, how: str
+) -> None:
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
     last = "print('x' * 100, end='')\nprint('\\nlast words')\n"
     async with bench.worker(training(last + body)) as worker:
         began = time.monotonic()
@@ -129,6 +132,35 @@ async def test_a_start_that_is_cancelled_leaves_nothing(bench: Bench, steps: int
     assert len(os.listdir("/proc/self/fd")) <= before + 2  # the loop's own
 
 
+async def test_a_worker_leaves_no_descriptor_behind(bench: Bench) -> None:
+    counts = []
+    for _ in range(2):
+        async with bench.worker(GOOD) as worker:
+            await worker.ask(bench.train())
+        counts.append(len(os.listdir("/proc/self/fd")))
+    assert counts[0] == counts[1]
+
+
+async def test_a_process_that_nobody_can_find_does_not_hold_up_its_parent(bench: Bench) -> None:
+    """It lost its keeper and left its group; it holds the socket, but the parent knows that its worker is gone."""
+    body = """
+    if os.fork() == 0:
+        os.setsid()
+        print("daemon", os.getpid())
+        rondo.progress(0)
+        time.sleep(600)
+    os.wait()
+    """
+    async with bench.worker(training(body)) as worker:
+        begun = asyncio.Event()
+        task = asyncio.create_task(worker.ask(bench.train(), lambda *_: begun.set()))
+        await begun.wait()
+        _tree(worker.pid)[0].kill()
+        with pytest.raises(WorkerDied, match="SIGKILL") as caught:
+            await task
+    psutil.Process(int(caught.value.detail.split()[1])).kill()  # nobody could
+
+
 async def test_user_code_that_goes_on_after_the_end_is_killed(bench: Bench) -> None:
     body = "threading.Thread(target=time.sleep, args=(600,)).start()\nreturn dict(model), 1"
     async with bench.worker(training(body), close_patience=0.2) as worker:
@@ -155,8 +187,9 @@ async def test_a_dead_worker_takes_its_children_along(bench: Bench) -> None:
         assert not _exists(pid)
 
 
-async def test_the_keeper_is_not_what_keeps_it_alive(bench: Bench) -> None:
-    async with bench.worker(training("rondo.progress(0)\ntime.sleep(600)")) as worker:
+@pytest.mark.parametrize("group", ["", "os.setpgid(0, 0)\n"])
+async def test_without_its_keeper_a_worker_ends_too(bench: Bench, group: str) -> None:
+    async with bench.worker(training(group + "rondo.progress(0)\ntime.sleep(600)")) as worker:
         begun = asyncio.Event()
         task = asyncio.create_task(worker.ask(bench.train(), lambda *_: begun.set()))
         await begun.wait()

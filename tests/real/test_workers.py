@@ -68,6 +68,15 @@ async def test_equal_seeds_give_equal_bits(bench: Bench) -> None:
         assert (await worker.ask(bench.train(0, seed=2)))["digest"] == digests[1]
 
 
+async def test_validating_first_does_not_change_what_is_trained(bench: Bench) -> None:
+    body = "return {'b': model['b'], 'w': np.random.rand(2, 3).astype('f4')}, 1\n"
+    digests = []
+    for more in ("", "    def validate(self, model, task): return {'x': np.random.rand()}\n"):
+        async with bench.worker(training(body) + more) as worker:
+            digests.append((await worker.ask(bench.train()))["digest"])
+    assert digests[0] == digests[1]
+
+
 async def test_progress_is_told_while_it_works(bench: Bench) -> None:
     told: list[tuple[float, str]] = []
     body = "rondo.progress(0.5, 'epoch 1')\nreturn dict(model), 1"
@@ -79,7 +88,7 @@ async def test_progress_is_told_while_it_works(bench: Bench) -> None:
 async def test_an_exception_is_told_with_its_place_and_the_worker_lives(bench: Bench) -> None:
     body = """
     if task.round == 0:
-        print("about to fail")
+        for n in range(3000): print("about to fail", n)
         [][3]
     return dict(model), 1
     """
@@ -92,7 +101,7 @@ async def test_an_exception_is_told_with_its_place_and_the_worker_lives(bench: B
         assert failed.file == "user.py" and lines[failed.line - 1].strip() == "[][3]"
         first = failed.traceback.splitlines()[1]
         assert str(bench.code / "user.py") in first
-        assert "about to fail" in failed.last_lines and "IndexError" in failed.last_lines
+        assert "about to fail 2999" in failed.last_lines and "IndexError" in failed.last_lines
         assert str(failed).startswith("site-1: IndexError") and failed.detail == failed.traceback
         assert (await worker.ask(bench.train(1)))["say"] == "done"
     assert "child.py" in bench.log.read_text()  # the log has the whole traceback

@@ -25,6 +25,7 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.
 
 def keep(lifeline: int, channel: int) -> None:
     """Fork. Returns in the worker only; the keeper closes ``channel`` and never comes back."""
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # a parent's mask came along
     bell, ring = os.pipe()
     os.set_blocking(ring, False)
     signal.set_wakeup_fd(ring)

@@ -17,6 +17,7 @@ from rondo.base.errors import MachineFault
 from rondo.worker.output import LogFile, OnLine, Output
 
 _KILL_PATIENCE = 0.5  # seconds that the keeper has before it is killed, too
+_LAST_WORDS = 1.0  # seconds after the end in which what was sent before is read
 _COMMAND = ("-P", "-X", "faulthandler", "-m", "rondo.worker.child")
 
 
@@ -55,7 +56,7 @@ class Process:
         self.output = output
         self.reader, self.writer = streams
         self.ended = asyncio.create_task(process.wait())
-        self.ended.add_done_callback(lambda _: self._kill_group())
+        self.ended.add_done_callback(lambda _: self._after_end())
         self._lifeline: int | None = lifeline
 
     async def lasts(self, seconds: float) -> bool:
@@ -85,6 +86,11 @@ class Process:
             likely = " (out of memory?)" if -code == signal.SIGKILL else ""
             return f"was killed by {signal.Signals(-code).name}{likely}"
         return f"ended with exit code {code} without an answer"
+
+    def _after_end(self) -> None:
+        """What it sent before its end is still read; but nothing that it left behind may keep the socket open."""
+        self._kill_group()
+        asyncio.get_running_loop().call_later(_LAST_WORDS, self.writer.transport.abort)
 
     def _kill_group(self) -> None:
         with suppress(ProcessLookupError, PermissionError):
