@@ -1,29 +1,36 @@
-"""Free TCP ports of the loopback interface, given by the kernel and never to two tests at once."""
+"""Free TCP ports of the loopback interface, never given to two tests at once."""
 
 from __future__ import annotations
 
 import os
 import socket
-from contextlib import ExitStack
 
+_LOW, _HIGH = 20_000, 32_000  # below the ports that the kernel gives to outgoing connections
 _given: set[int] = set()
 
 
 def free_port() -> int:
     """A port that nobody listens on now.
 
-    Two test processes that ask at the same moment may be told the same number, once the first has
-    let go of it. So worker i of n keeps only numbers with ``port % n == i``, and none twice; what the kernel
-    offers beside those stays bound until the search ends, or it would be offered again.
+    Two test processes that ask at the same moment may find the same one, so worker i of n looks at every n-th port
+    only; where it begins depends on the process, so that two test runs beside each other rarely meet.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     mine = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    with ExitStack() as held:
-        for _ in range(500):
-            candidate = held.enter_context(socket.socket())
-            candidate.bind(("127.0.0.1", 0))
-            port: int = candidate.getsockname()[1]
-            if port % workers == mine and port not in _given:
-                _given.add(port)
-                return port
-    raise OSError("the kernel offered no usable port of 127.0.0.1 in 500 tries")
+    ports = range(_LOW + mine, _HIGH, workers)
+    begin = os.getpid() * 37 % len(ports)
+    for port in (*ports[begin:], *ports[:begin]):
+        if port not in _given and _is_free(port):
+            _given.add(port)
+            return port
+    raise OSError(f"no free port between {_LOW} and {_HIGH}")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET6) as probe:
+        probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        try:
+            probe.bind(("::", port))
+        except OSError:
+            return False
+    return True

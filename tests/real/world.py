@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from rondo.console.session import AdminSession, RunEvent, log_in
-from rondo.simulator.local import ADMIN, SERVER, Federation, Layout
+from rondo.simulator.local import ADMIN, RONDO, SERVER, Federation, Layout
 from tests.ports import free_port
 
 LONG = 60.0  # seconds after which a test says what it was waiting for
@@ -93,8 +93,16 @@ class World(Federation):
 
     async def ended(self, run: int) -> list[RunEvent]:
         """Every event of the run, once it has ended."""
-        async with asyncio.timeout(LONG):
-            return [event async for event in self.session.watch(run)]
+        events: list[RunEvent] = []
+        try:
+            async with asyncio.timeout(LONG), aclosing(self.session.watch(run)) as stream:
+                async for event in stream:
+                    events.append(event)
+        except TimeoutError:
+            told = "\n".join(f"{event.kind} {event.data}" for event in events[-30:])
+            outputs = "\n".join(f"--- {name}\n{self.output(name)[-3000:]}" for name in self.workspaces)
+            raise AssertionError(f"run {run} does not end:\n{told}\n{outputs}") from None
+        return events
 
     async def run(self, folder: Path) -> tuple[int, list[RunEvent]]:
         """Submit, and wait for the end."""
@@ -134,13 +142,14 @@ class World(Federation):
 
 
 @asynccontextmanager
-async def world(folder: Path, clients: Mapping[str, Path | None], **layout: Any) -> AsyncIterator[World]:
-    """Everything started and logged in; stopped at the end."""
+async def world(
+    folder: Path, clients: Mapping[str, Path | None], command: Mapping[str, Sequence[str]] | None = None, **layout: Any
+) -> AsyncIterator[World]:
+    """Everything started and logged in; stopped at the end. ``command``: how a process is started at first."""
     made = World(folder, Layout(clients, port=free_port(), **layout))
     try:
-        await made.start(SERVER)
-        for name in clients:
-            await made.start(name)
+        for name in (SERVER, *clients):
+            await made.start(name, command=(command or {}).get(name, RONDO))
         await made.log_in()
         await made.logged_in(*clients)
         yield made

@@ -122,7 +122,7 @@ class Engagement:
     def _spec(self, purpose: Any) -> WorkerSpec:
         folder, name = self._place.run_folder(self._order.number), self._place.instance
         code = self._place.code(self._order.number) if purpose == "train" else None
-        return WorkerSpec(purpose, code=code, log=folder / f"{name}.log", tag=name)
+        return WorkerSpec(purpose, code=code, log=folder / f"{name}.log", tag=name, on_line=_show)
 
     def _opening(self, job: Job) -> dict[str, Any]:
         folder, code = self._place.run_folder(self._order.number), self._place.code(self._order.number)
@@ -209,3 +209,8 @@ class Engagement:
         failure = describe(error, self._place.instance, work.round)
         log.error("run %d round %d: %s", self._order.number, work.round, failure.error)
         await self._say(pb.Report(run=self.run, round=work.round, task_failed=failure))
+
+
+def _show(line: str) -> None:
+    """What user code prints is in the run's log, all of it; here it is seen as it comes."""
+    log.info("| %s", line)

@@ -106,7 +106,10 @@ class AdminSession:
         return int((await self.facts("submit_job", str(folder)))["run"])
 
     async def watch(self, run: int = 0, after: int = 0, follow: bool = True) -> AsyncGenerator[RunEvent, None]:
-        """Events of ``run`` (0: all) after number ``after``, until it has ended; survives a restart of the server."""
+        """Events of ``run`` (0: all) after number ``after``, until it has ended; survives a restart of the server.
+
+        What befalls the server and its clients meanwhile comes too (``run`` 0).
+        """
         tries = self._backoff.tries()
         while True:
             request = pb.WatchRequest(run=run, after=after, follow=follow)
@@ -117,6 +120,8 @@ class AdminSession:
                         after = event.number
                         data = msgspec.json.decode(event.json)
                         yield RunEvent(event.number, event.at, event.run, event.kind, data)
+                        if run and event.run == run and event.kind in ENDED:
+                            return
                 return
             except Unreachable as error:
                 await tries.pause(error)

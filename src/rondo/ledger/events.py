@@ -27,9 +27,11 @@ def record(tx: Tx, now: float, run: int, kind: str, data: Mapping[str, Any] | No
 
 
 def after(tx: Tx, number: int, run: int | None = None, limit: int = 500) -> list[Event]:
+    """Events after ``number``; those of ``run`` with what befell the server and its clients since it began."""
     query = select(events).where(events.c.number > number).order_by(events.c.number).limit(limit)
     if run is not None:
-        query = query.where(events.c.run == run)
+        first = select(func.min(events.c.number)).where(events.c.run == run).scalar_subquery()
+        query = query.where((events.c.run == run) | ((events.c.run == 0) & (events.c.number > first)))
     return [Event(**row._mapping) for row in tx.execute(query)]
 
 

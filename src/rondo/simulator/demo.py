@@ -12,7 +12,6 @@ from typing import Any
 
 from rich.console import Console
 
-from rondo.base.clock import SystemClock
 from rondo.base.errors import BadInput, Conflict
 from rondo.console.live import LiveView
 from rondo.console.session import AdminSession, log_in, outcome
@@ -72,7 +71,7 @@ def _copy_job(folder: Path, rounds: int | None) -> Job:
         text = (folder / "job.toml").read_text()
         before = f"num_rounds = {read_job(folder).server.num_rounds}"
         if text.count(before) != 1:
-            raise BadInput(f"cannot set the number of rounds: no single line {before!r}", where=str(folder / "job.toml"))
+            raise BadInput(f"cannot set the rounds: no single line {before!r}", where=str(folder / "job.toml"))
         (folder / "job.toml").write_text(text.replace(before, f"num_rounds = {rounds}"))
     return read_job(folder)
 
@@ -80,7 +79,7 @@ def _copy_job(folder: Path, rounds: int | None) -> Job:
 async def _follow(
     console: Console, made: Federation, session: AdminSession, run: int, crash: bool
 ) -> tuple[list[Any], list[str]]:
-    """Show the run to its end; with ``crash``, kill -9 the server and a clinic while it trains, and start them again."""
+    """Show the run to its end; with ``crash``, kill -9 the server and a clinic on the way, and start them again."""
     victims = {2: SERVER, 4: next(iter(made.layout.clients))} if crash else {}
     events: list[Any] = []
     notes: list[str] = []
