@@ -105,13 +105,29 @@ def _up(method: Method[Any, Any], handler: Handler) -> Handler:
             yield _decoded(method.request, raw)
 
     async def answer(raws: AsyncIterator[bytes], context: Any) -> bytes:
-        async with aclosing(requests(raws)) as decoded:
-            return method.reply.encode(await handler(decoded, _call(method, context)))
+        try:
+            async with aclosing(requests(raws)) as decoded:
+                reply = await handler(decoded, _call(method, context))
+        except Exception:
+            await _heard_enough(raws, context)
+            raise
+        await _heard_enough(raws, context)
+        return method.reply.encode(reply)
 
     async def serve(raws: AsyncIterator[bytes], context: Any) -> bytes:
         return await _settled(method, context, answer(raws, context))
 
     return serve
+
+
+async def _heard_enough(raws: AsyncIterator[bytes], context: Any) -> None:
+    """Tell the sender to stop and let it: an answer in the middle of its bytes would be lost to it.
+
+    (A write that fails overwrites the status of the call in grpc.aio, refusal and all.)
+    """
+    await context.send_initial_metadata(())
+    async for _ in raws:
+        pass
 
 
 async def _settled(method: Method[Any, Any], context: Any, answer: Awaitable[T]) -> T:

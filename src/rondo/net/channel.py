@@ -15,11 +15,11 @@ from typing import Any, Protocol, TypeVar
 import grpc
 import grpc.aio
 
-from rondo.base.errors import ProtocolBroken
+from rondo.base.errors import ProtocolBroken, Unreachable
 from rondo.net.errors import unpack
 from rondo.net.methods import METHODS, Codec, Kind, Method
 from rondo.net.route import proxy_for
-from rondo.net.tuning import Tuning, channel_options, one_arena
+from rondo.net.tuning import Tuning, bulk_options, channel_options, one_arena
 
 Q = TypeVar("Q")
 A = TypeVar("A")
@@ -46,7 +46,8 @@ class Keys(Protocol):
 
 
 class Channel:
-    """Calls to one server. ``token``, once set, goes with every call. ``where`` is ``host:port``."""
+    """Calls to one server. ``token``, once set, goes with every call. ``where`` is ``host:port``,
+    and the proxy on the way there."""
 
     def __init__(self, where: str, control: grpc.aio.Channel, bulk: grpc.aio.Channel) -> None:
         self.where = where
@@ -93,14 +94,23 @@ class Channel:
         timeout: float | None = None,
         metadata: Pairs = (),
     ) -> A:
-        """Send ``requests`` until they end or the server has answered; errors as in ``call``."""
+        """Send ``requests`` until they end or the server wants no more of them; errors as in ``call``."""
         call = self._stubs[method.path](timeout=timeout, metadata=self._metadata(metadata))
+        enough = asyncio.ensure_future(call.initial_metadata())  # comes early only from a server that has heard enough
         try:
-            await _write_all(call, method.request, requests)
+            async with aclosing(requests):
+                async for request in requests:
+                    if enough.done():
+                        break
+                    await call.write(method.request.encode(request))
+            await call.done_writing()
             raw = await call
         except grpc.aio.AioRpcError as error:
             raise unpack(error, self.where, HINT) from None
+        except asyncio.InvalidStateError:
+            raise Unreachable("the connection was cut", where=self.where, hint=HINT) from None
         finally:
+            enough.cancel()
             call.cancel()
         return self._decoded(method.reply, raw)
 
@@ -112,16 +122,6 @@ class Channel:
             return codec.decode(raw)
         except ValueError as error:  # protobuf's DecodeError is one
             raise ProtocolBroken(f"an answer that cannot be read: {error}", where=self.where) from None
-
-
-async def _write_all(call: Any, codec: Codec[Q], requests: AsyncGenerator[Q, None]) -> None:
-    async with aclosing(requests):
-        async for request in requests:
-            try:
-                await call.write(codec.encode(request))
-            except asyncio.InvalidStateError:
-                return  # the server has answered already
-    await call.done_writing()
 
 
 @asynccontextmanager
@@ -142,12 +142,11 @@ async def open_channel(
     port = port or kit.port
     target = f"[{kit.host}]:{port}" if ":" in kit.host else f"{kit.host}:{port}"
     proxy = proxy_for(kit.host, port, os.environ if environ is None else environ)
-    options = channel_options(tuning or Tuning(), proxy)
+    tuning = tuning or Tuning()
     keys = grpc.ssl_channel_credentials(kit.ca_pem, kit.key_pem, kit.cert_pem)
-    # The bulk connection is opened by the first transfer and closed a minute after the last.
-    bulk = [*options, ("grpc.client_idle_timeout_ms", 60_000)]
     async with (
-        grpc.aio.secure_channel(target, keys, options) as control,
-        grpc.aio.secure_channel(target, keys, bulk) as files,
+        grpc.aio.secure_channel(target, keys, channel_options(tuning, proxy)) as control,
+        grpc.aio.secure_channel(target, keys, bulk_options(tuning, proxy)) as bulk,
     ):
-        yield Channel(target, control, files)
+        through = f" through the proxy {proxy.rpartition('@')[2].removeprefix('http://')}" if proxy else ""
+        yield Channel(target + through, control, bulk)

@@ -11,7 +11,7 @@ from typing import Any
 import grpc
 import msgspec
 
-from rondo.base.errors import BadInput, ProtocolBroken, RondoError, Unreachable, by_code
+from rondo.base.errors import BadInput, ProtocolBroken, Refused, RondoError, Unreachable, by_code
 
 TROUBLE = "rondo-error-bin"
 
@@ -29,6 +29,15 @@ _STATUS = {
     "GaveUp": "ABORTED",
     "NoSpace": "RESOURCE_EXHAUSTED",
     "LedgerBusy": "UNAVAILABLE",
+}
+
+
+# No error of the server's: the connection broke, or the call did (INTERNAL: in the middle of a write).
+_BROKEN = {
+    grpc.StatusCode.UNAVAILABLE,
+    grpc.StatusCode.CANCELLED,
+    grpc.StatusCode.DEADLINE_EXCEEDED,
+    grpc.StatusCode.INTERNAL,
 }
 
 
@@ -53,6 +62,12 @@ def status_of(error: RondoError) -> str:
     return str(vars(error).get("status") or _STATUS.get(error.code, "INTERNAL"))
 
 
+def refusal(code: str, what: str) -> RondoError:
+    """A refusal that came in a reply; a code that is no error's name becomes the ``detail`` of ``Refused``."""
+    error = by_code(code, what)
+    return Refused(what, detail=code) if type(error) is RondoError else error
+
+
 def pack(error: RondoError) -> tuple[grpc.StatusCode, str, bytes]:
     """Status, sentence and metadata value for an error that is sent."""
     parts = {name: _cut(getattr(error, name), length) for name, length in _LENGTHS.items()}
@@ -71,10 +86,8 @@ def unpack(error: grpc.aio.AioRpcError, where: str, hint: str) -> RondoError:
         if key == TROUBLE:
             return with_status(_sent(value, where), status.name)
     details = error.details() or status.name
-    if status in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCode.DEADLINE_EXCEEDED):
+    if status in _BROKEN:
         found: RondoError = Unreachable(_reason(details), where=where, hint=hint, detail=details)
-    elif status is grpc.StatusCode.INTERNAL and "RST_STREAM" in details:
-        found = Unreachable(_reason(details), where=where, hint=hint, detail=details)
     elif status is grpc.StatusCode.RESOURCE_EXHAUSTED:
         found = BadInput(details, where=where)
     elif status is grpc.StatusCode.UNIMPLEMENTED:
@@ -97,18 +110,22 @@ def _cut(text: str, length: int) -> str:
     return data[:length].decode("utf-8", "ignore")
 
 
+_FOREIGN = "the server's certificate was not issued by this project, or has expired"
+
 # What gRPC says (a part of it), and what it means. The first that fits is taken.
 _MEANINGS = (
     ("Hostname Verification", "the server's certificate is for another host name"),
-    ("CERTIFICATE_VERIFY_FAILED", "the server's certificate was not issued by this project, or has expired"),
-    ("certificate verify failed", "the server's certificate was not issued by this project, or has expired"),
+    ("BAD_SIGNATURE", _FOREIGN),
+    ("CERTIFICATE_VERIFY_FAILED", _FOREIGN),
+    ("Socket closed", "the server closed the connection; it may not accept this certificate"),
+    ("HTTP proxy returned", "the proxy refused the connection"),
     ("Connection refused", "nothing listens there"),
     ("Connection reset", "the connection was cut"),
+    ("Internal error from Core", "the connection was cut"),
     ("Deadline Exceeded", "no answer in time"),
-    ("DNS", "the host name is not known"),
-    ("Name or service not known", "the host name is not known"),
-    ("HTTP proxy", "the proxy refused the connection"),
-    ("keepalive", "the other side is silent"),
+    ("errors resolving", "the host name is not known"),
+    ("ping timeout", "the other side is silent"),
+    ("Cancelling all calls", "the server is shutting down"),
 )
 
 

@@ -8,16 +8,19 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 from rondo.base.disk import disk_errors
 from rondo.base.errors import Conflict, ProtocolBroken, RondoError
 from rondo.net.tuning import MIB
-from rondo.tensors.digest import FileInfo, Hasher
+from rondo.tensors.digest import FileInfo, Hasher, file_digest
 from rondo.wire import rondo_pb2 as pb
 
 Check = Callable[[bytes], None]  # given every byte in order; raises a RondoError for content that is not wanted
 
 _REHASH = 8 * MIB
+
+_writing: WeakValueDictionary[Path, Part] = WeakValueDictionary()  # who writes which part in this process
 
 
 def _part(into: Path) -> Path:
@@ -32,21 +35,29 @@ def part_size(into: Path) -> int:
         return 0
 
 
+def is_whole(into: Path, file: pb.FileRef) -> bool:
+    """Whether ``into`` has the content of ``file`` already (reads all of it)."""
+    return into.exists() and file_digest(into).digest == file.digest
+
+
 class Part:
     """The part of ``into`` that is here: ``done`` of ``size`` bytes. One writer at a time, over all processes.
 
     Entering hashes (and checks) what is there; a part longer than the file is emptied. It raises ``Conflict`` where
     another task or process is writing. Content that ``check`` refuses is removed, as is what has too many bytes or
     the wrong digest; anything else leaves the part as it is, to be continued.
-    ``durable``: the finished file survives power loss, not only the end of this process.
+    ``durable``: the finished file survives power loss, not only the end of this process. ``takeover``: whoever is
+    writing in this process is stopped instead (its connection may be dead without anybody having noticed).
     """
 
-    def __init__(self, into: Path, file: pb.FileRef, *, check: Check | None = None, durable: bool = False) -> None:
+    def __init__(
+        self, into: Path, file: pb.FileRef, *, check: Check | None = None, durable: bool = False, takeover: bool = False
+    ) -> None:
         self.done = 0
         self.size = file.size
         self.name = into.name
         self._into, self._path, self._digest = into, _part(into), file.digest
-        self._check, self._durable = check, durable
+        self._check, self._durable, self._takeover = check, durable, takeover
         self._hasher = Hasher()
         self._descriptor = -1
         # A cancelled task leaves its thread running: whoever closes waits for what that thread is doing.
@@ -68,6 +79,7 @@ class Part:
     def append(self, chunk: bytes) -> None:
         """Write, hash and check ``chunk`` (blocking). Raises ``ProtocolBroken`` when that is too much, ``NoSpace``."""
         with self._lock:
+            self._see_it_is_ours()
             if self.done + len(chunk) > self.size:
                 self._path.unlink(missing_ok=True)
                 raise ProtocolBroken(f"more than the {self.size} bytes announced", where=self.name)
@@ -83,15 +95,19 @@ class Part:
         return FileInfo(self._into, self._digest, self.size)
 
     def _open(self) -> None:
+        before = _writing.get(self._path)
+        if before is not None and self._takeover:
+            before._close()
         with self._lock, disk_errors(self._path, "write"):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            if not self._is_ours():
-                raise Conflict("is being received already", where=self.name, hint="try again in a moment")
+            if not self._locked():
+                raise Conflict("somebody else is receiving this file", where=self.name, hint="try again in a moment")
             if os.fstat(self._descriptor).st_size > self.size:
                 os.ftruncate(self._descriptor, 0)
+        _writing[self._path] = self
 
-    def _is_ours(self) -> bool:
+    def _locked(self) -> bool:
         """Whether the lock is had, and of the file that has the name now (one that ends may rename or remove it)."""
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -99,8 +115,13 @@ class Part:
         except (BlockingIOError, FileNotFoundError):
             return False
 
+    def _see_it_is_ours(self) -> None:
+        if self._descriptor < 0:
+            raise Conflict("another connection goes on with this file", where=self.name)
+
     def _rehash(self) -> bool:
         with self._lock:
+            self._see_it_is_ours()
             block = os.pread(self._descriptor, _REHASH, self.done)
             self._learn(block)
             return bool(block)
@@ -117,6 +138,7 @@ class Part:
 
     def _finish(self) -> None:
         with self._lock, disk_errors(self._into, "write"):
+            self._see_it_is_ours()
             found = self._hasher.digest()
             if found != self._digest or self.done != self.size:
                 self._path.unlink(missing_ok=True)

@@ -20,13 +20,16 @@ class Tuning:
     """Times in seconds.
 
     ``ping``: after this much silence the other side is asked whether it lives; well below the five minutes after
-    which a NAT forgets a connection. ``answer``: how long it may take to say so; any byte counts as an answer, so
-    a slow link that moves is never taken for dead. Together under 30 s. ``handshake``: what a peer may take to say
-    who it is. ``first_pause``, ``longest_pause``: between attempts to connect; gRPC adds 20 % of jitter.
+    which a NAT forgets a connection. ``answer``: how long it may take to say so, and how long sent bytes may go
+    without the other machine's TCP acknowledging them; with ``ping`` under 30 s. ``bulk_answer``: the same for a
+    question that may have to wait behind megabytes (4 MiB at 35 KB/s) that the other machine does acknowledge.
+    ``handshake``: what a peer may take to say who it is. ``first_pause``, ``longest_pause``: between attempts to
+    connect; gRPC adds 20 % of jitter.
     """
 
     ping: float = 15.0
     answer: float = 12.0
+    bulk_answer: float = 120.0
     handshake: float = 10.0
     first_pause: float = 0.25
     longest_pause: float = 1.0
@@ -36,13 +39,12 @@ def _ms(seconds: float) -> int:
     return int(seconds * 1000)
 
 
-def _both(tuning: Tuning, ping: float) -> Options:
+def _both(tuning: Tuning, ping: float, answer: float) -> Options:
     return [
         ("grpc.keepalive_time_ms", _ms(ping)),
-        ("grpc.keepalive_timeout_ms", _ms(tuning.answer)),
+        ("grpc.keepalive_timeout_ms", _ms(tuning.answer)),  # becomes TCP_USER_TIMEOUT
+        ("grpc.http2.ping_timeout_ms", _ms(answer)),
         ("grpc.keepalive_permit_without_calls", 1),
-        # A ping that waits behind megabytes on a slow link is late, not lost.
-        ("grpc.http2.ping_timeout_ms", 300_000),
         ("grpc.http2.max_pings_without_data", 0),
         # A window of a fixed size: one that grows to what the line can hold takes 16 MiB a stream on a fast one.
         ("grpc.http2.bdp_probe", 0),
@@ -56,9 +58,18 @@ def _both(tuning: Tuning, ping: float) -> Options:
 
 def channel_options(tuning: Tuning, proxy: str | None) -> Options:
     """For a client's connection, through ``proxy`` where there is one (see ``rondo.net.route``)."""
+    return _client(tuning, proxy, tuning.answer)
+
+
+def bulk_options(tuning: Tuning, proxy: str | None) -> Options:
+    """For the connection that files take: opened by the first transfer, closed a minute after the last."""
+    return [*_client(tuning, proxy, tuning.bulk_answer), ("grpc.client_idle_timeout_ms", 60_000)]
+
+
+def _client(tuning: Tuning, proxy: str | None, answer: float) -> Options:
     route: Options = [("grpc.http_proxy", proxy)] if proxy else [("grpc.enable_http_proxy", 0)]
     return [
-        *_both(tuning, tuning.ping),
+        *_both(tuning, tuning.ping, answer),
         *route,
         # Every channel is a connection of its own, whatever else this process has open.
         ("grpc.use_local_subchannel_pool", 1),
@@ -74,7 +85,7 @@ def channel_options(tuning: Tuning, proxy: str | None) -> Options:
 def server_options(tuning: Tuning) -> Options:
     """For a server. It pings a little later than its clients do: a client that pings is known to live."""
     return [
-        *_both(tuning, tuning.ping * 1.15),
+        *_both(tuning, tuning.ping * 1.15, tuning.bulk_answer),
         ("grpc.http2.min_ping_interval_without_data_ms", _ms(tuning.ping / 3)),
         ("grpc.server_handshake_timeout_ms", _ms(tuning.handshake)),
         ("grpc.max_concurrent_streams", STREAMS),
