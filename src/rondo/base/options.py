@@ -14,7 +14,7 @@ import msgspec
 
 from rondo.base.errors import BadInput
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
 
 class Options(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

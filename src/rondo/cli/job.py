@@ -71,6 +71,7 @@ def follow(
 
 async def _follow(session: Any, run: int, output: Format) -> None:
     import msgspec  # noqa: PLC0415 - keeps `rondo --help` fast
+    from rich.console import Console  # noqa: PLC0415
 
     from rondo.console.live import LiveView  # noqa: PLC0415
     from rondo.console.session import outcome  # noqa: PLC0415
@@ -80,7 +81,7 @@ async def _follow(session: Any, run: int, output: Format) -> None:
         async for last in session.watch(run):
             typer.echo(msgspec.json.encode(last).decode())
     else:
-        with LiveView() as view:
+        with LiveView(Console()) as view:
             async for last in session.watch(run):
                 view.feed(asdict(last))
     if last is not None:
