@@ -81,13 +81,13 @@ class Kit:
 
 # The shapes of fed_server.json, fed_client.json and fed_admin.json. Keys not named here are let be: the file is
 # signed, and a kit of a later version must stay readable.
-class _Service(msgspec.Struct):
+class _Endpoint(msgspec.Struct):
     target: str
 
 
 class _Server(msgspec.Struct):
     name: str
-    service: _Service
+    service: _Endpoint
     admin_host: str = ""
     admin_port: _Port | None = None
     min_num_clients: int = 1
