@@ -98,12 +98,13 @@ def test_configuration_has_claras_values(tmp_path: Path) -> None:
 
 
 def test_retry_timeout_and_validity_come_from_our_own_table(tmp_path: Path) -> None:
-    outcome = run(tmp_path, project(rondo={"retry_timeout": 30, "valid_days": 10}))
+    outcome = run(tmp_path, project(rondo={"retry_timeout": 30, "heart_beat_timeout": 90, "valid_days": 10}))
     kit = opened(outcome, "client1", tmp_path / "c")
     assert kit.settings.retry_timeout == 30.0
     assert kit.certificate.not_after == NOW + 10 * DAY
     assert json.loads((kit.folder / "fed_client.json").read_text())["client"]["retry_timeout"] == 30
     assert opened(outcome, "client2", tmp_path / "d").settings.retry_timeout == 30.0
+    assert opened(outcome, "fl.example.org", tmp_path / "s").settings.heart_beat_timeout == 90.0
 
 
 def test_keys_state_and_scripts_have_their_rights(tmp_path: Path) -> None:

@@ -61,9 +61,11 @@ class AdminPart(Options, frozen=True, kw_only=True):
 
 class RondoPart(Options, frozen=True, kw_only=True):
     """``rondo:``, our own additions. ``retry_timeout``: seconds a client keeps trying (absent: for ever);
+    ``heart_beat_timeout``: seconds of silence after which the server removes a client (Clara's default);
     ``valid_days``: how long certificates of participants are valid."""
 
     retry_timeout: Annotated[float, msgspec.Meta(gt=0, le=31_536_000)] | None = None
+    heart_beat_timeout: Annotated[int, msgspec.Meta(ge=1, le=31_536_000)] = 600
     valid_days: Annotated[int, msgspec.Meta(ge=1, le=3650)] = LEAF_DAYS
 
 

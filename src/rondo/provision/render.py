@@ -16,7 +16,6 @@ from rondo.pki.manifest import FORMAT, Manifest, digests, seal
 from rondo.provision.project import Participant, Project
 from rondo.provision.scripts import DEFAULT_IMAGE, scripts
 
-HEART_BEAT_TIMEOUT = 600
 _MESSAGE_BYTES = 2147483647
 
 _LOG_CONFIG = """[loggers]
@@ -189,7 +188,7 @@ def _server_config(project: Project) -> dict[str, Any]:
                 **_tls("server"),
                 "min_num_clients": server.min_num_clients,
                 "max_num_clients": server.max_num_clients,
-                "heart_beat_timeout": HEART_BEAT_TIMEOUT,
+                "heart_beat_timeout": project.rondo.heart_beat_timeout,
                 "num_server_workers": max(4, server.min_num_clients),
                 "compression": "Gzip",
                 "admin_storage": server.admin_storage,
