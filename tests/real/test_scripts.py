@@ -97,7 +97,10 @@ LOOP = "import rondo, sys, os\nfor task in rondo.join():\n    first = task.round
         ("sys.exit(1)", "user code called sys.exit(1)"),
         ("task.submit({'b': task.model['b']}, samples=1)", "update: tensors differ from the model: 'w' is missing"),
         ("task.submit(task.model, samples=0)", "samples: must be a finite number above 0"),
-        ("task.submit(task.model, samples=1, metric={})", "TypeError: Update.__init__() got an unexpected"),
+        (
+            "task.submit(task.model, samples=1, metric={})",
+            "TypeError: JoinedTask.submit() got an unexpected keyword argument 'metric'",
+        ),
         ("task.submit(task.model)", "TypeError: JoinedTask.submit() missing 1 required keyword-only argument"),
     ],
 )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import importlib
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
+import msgspec
 import pytest
 
 from rondo.base.errors import BadInput
@@ -28,6 +28,9 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleTy
         "def evaluated():\n    eval('1 +')\n"
         "def lines():\n    raise RuntimeError('first\\nsecond')\n"
         "def silent():\n    raise RuntimeError\n"
+        "class Odd(Exception):\n    def __str__(self): return 1 / 0\n"
+        "def odd():\n    raise Odd\n"
+        "def bytes():\n    raise OSError('file \\udcff')\n"
         "def long():\n    raise RuntimeError('x' * 200_000)\n"
     )
     yield importlib.import_module("mine")
@@ -39,7 +42,7 @@ def _fails(module: ModuleType, name: str, code: Path | None, *args: object) -> d
         getattr(module, name)(*args)
     except BaseException as error:  # noqa: BLE001
         told = failure(error, code)
-        assert json.loads(json.dumps(told)) == told
+        assert msgspec.json.decode(msgspec.json.encode(told)) == told
         return told
     raise AssertionError(f"{name} did not fail")
 
@@ -47,7 +50,8 @@ def _fails(module: ModuleType, name: str, code: Path | None, *args: object) -> d
 def test_the_innermost_frame_of_the_job_counts(module: ModuleType, tmp_path: Path) -> None:
     told = _fails(module, "load", tmp_path)
     assert (
-        told["error"] == "JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
+        told["error"]
+        == "json.decoder.JSONDecodeError: Expecting property name enclosed in double quotes: line 1 column 2 (char 1)"
     )
     assert (told["file"], told["line"], told["kind"]) == ("mine.py", 4, "")
     text = str(told["traceback"])
@@ -89,6 +93,8 @@ def test_a_syntax_error_without_a_file_is_where_it_was_evaluated(module: ModuleT
 def test_one_line_is_one_line(module: ModuleType, tmp_path: Path) -> None:
     assert _fails(module, "lines", tmp_path)["error"] == "RuntimeError: first"
     assert _fails(module, "silent", tmp_path)["error"] == "RuntimeError"
+    assert str(_fails(module, "odd", tmp_path)["error"]).startswith("mine.Odd: <exception str() failed>")
+    assert _fails(module, "bytes", tmp_path)["error"] == "OSError: file ?"
     told = _fails(module, "long", tmp_path)
     assert len(str(told["error"])) < 2100 and len(str(told["traceback"])) < 70_000
     assert "[... cut ...]" in str(told["traceback"])

@@ -15,10 +15,11 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from rondo.base.errors import BadInput, Conflict
-from rondo.jobs.task import Site, Task, Update, derive_seed
+from rondo.jobs.task import Site, Task, Update, UpdateKind, derive_seed
 
 
 class JoinedTask:
@@ -44,7 +45,16 @@ class JoinedTask:
         """
         return self._model()
 
-    def submit(self, weights: Mapping[str, Any], *, samples: float, **more: Any) -> None:
+    def submit(
+        self,
+        weights: Mapping[str, Any],
+        *,
+        samples: float,
+        metrics: Mapping[str, Any] = MappingProxyType({}),
+        local_metrics: Mapping[str, Any] = MappingProxyType({}),
+        kind: UpdateKind = "weights",
+        steps: float = 0.0,
+    ) -> None:
         """Hand in the result; once for each task.
 
         ``weights``: tensors with the names, shapes and dtypes of ``model`` (numpy or torch), or their difference
@@ -54,7 +64,7 @@ class JoinedTask:
         """
         if self.submitted:
             raise Conflict("was submitted before", where=f"round {self.round}", hint="submit once for each task")
-        self._hand_in(Update(tensors=weights, samples=samples, **more))
+        self._hand_in(Update(weights, samples, kind, metrics, local_metrics, steps))
         self.submitted = True
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib
 import os
-import random
 import socket
 import sys
 import traceback
@@ -81,7 +80,7 @@ class Child:
         site = Site(named["name"], Path(named["workspace"]), Path(named["code"]).resolve(), data)
         site.workspace.mkdir(parents=True, exist_ok=True)
         os.chdir(site.workspace)
-        random.seed(request["seed"])
+        _lazy("tasks").seed_all(int(request["seed"]))
         job = request["job"]
         module = rooms.pick("rondo.trainers", job["name"])
         trainer = module.build(decode(module.Options, job["options"], f"trainer {job['name']}"), site)

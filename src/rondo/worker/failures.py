@@ -28,7 +28,12 @@ def failure(error: BaseException, code: Path | None) -> dict[str, Any]:
     if len(text) > _MOST:
         text = f"{text[: _MOST // 2]}\n[... cut ...]\n{text[-_MOST // 2 :]}"
     file, line = _place(error, users, code)
-    return {"error": _one_line(error), "kind": kind, "traceback": text, "file": file, "line": line}
+    told = {"error": _one_line(error), "traceback": text, "file": file}
+    # Names of files and what users say may hold what is no text.
+    return {name: value.encode(errors="replace").decode() for name, value in told.items()} | {
+        "kind": kind,
+        "line": line,
+    }
 
 
 def _one_line(error: BaseException) -> str:
@@ -41,8 +46,7 @@ def _one_line(error: BaseException) -> str:
             return "user code raised KeyboardInterrupt"
     if isinstance(error, SyntaxError):
         return f"{type(error).__name__}: {error.msg}"
-    said = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {said[0][:2000]}" if said else type(error).__name__
+    return "".join(traceback.format_exception_only(error)).splitlines()[0][:2000]
 
 
 def _place(error: BaseException, users: TracebackType | None, code: Path | None) -> tuple[str, int]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, Self
 
 from rondo.base.errors import ProtocolBroken, RondoError, WorkerDied
 from rondo.worker.channel import encode, receive
@@ -28,15 +28,19 @@ class TaskFailed(RondoError):
     """
 
     exit_code = 8
+    kind = traceback = file = last_lines = ""
+    line = 0
 
-    def __init__(self, answer: Mapping[str, Any], where: str, last_lines: str) -> None:
-        self.error = str(answer.get("error", ""))
-        self.kind = str(answer.get("kind", ""))
-        self.traceback = str(answer.get("traceback", ""))
-        self.file = str(answer.get("file", ""))
-        self.line = int(answer.get("line", 0))
-        self.last_lines = last_lines
-        super().__init__(self.error, where=where, detail=self.traceback)
+    @property
+    def error(self) -> str:
+        return self.what
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any], where: str, last_lines: str) -> Self:
+        failed = cls(str(answer["error"]), where=where, detail=str(answer["traceback"]))
+        failed.kind, failed.traceback = str(answer["kind"]), failed.detail
+        failed.file, failed.line, failed.last_lines = str(answer["file"]), int(answer["line"]), last_lines
+        return failed
 
 
 @asynccontextmanager
@@ -78,7 +82,7 @@ class Worker:
             raise
         if answer["say"] == "failed":
             await self._process.output.catch_up()
-            raise TaskFailed(answer, self._spec.tag, self._process.output.last_lines())
+            raise TaskFailed.of(answer, self._spec.tag, self._process.output.last_lines())
         return answer
 
     async def close(self) -> None:

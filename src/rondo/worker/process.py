@@ -99,17 +99,17 @@ class Process:
 
 async def start_process(spec: WorkerSpec) -> Process:
     """Raises ``NoSpace`` when the log cannot be written, ``MachineFault`` when no process can be started."""
-    with ExitStack() as childs, ExitStack() as undo:
-        log = LogFile(spec.log, spec.tag, spec.log_limit)
-        undo.callback(log.close)
-        ours, theirs = socket.socketpair()
-        childs.enter_context(theirs)
-        streams = await asyncio.open_connection(sock=ours)
-        undo.callback(streams[1].close)
-        (cut, lifeline), (printed, prints) = os.pipe(), os.pipe()
-        for stack, descriptor in ((childs, cut), (undo, lifeline), (undo, printed), (childs, prints)):
-            stack.callback(os.close, descriptor)
-        try:
+    log = LogFile(spec.log, spec.tag, spec.log_limit)
+    try:
+        with ExitStack() as childs, ExitStack() as undo:
+            undo.callback(log.close)
+            ours, theirs = socket.socketpair()
+            childs.enter_context(theirs)
+            undo.callback(ours.close)
+            streams = await asyncio.open_connection(sock=ours)
+            undo.callback(streams[1].close)
+            cut, lifeline = _pipe(reads=childs, writes=undo)
+            printed, prints = _pipe(reads=undo, writes=childs)
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, *_COMMAND),
                 stdin=asyncio.subprocess.DEVNULL,
@@ -119,10 +119,18 @@ async def start_process(spec: WorkerSpec) -> Process:
                 pass_fds=(theirs.fileno(), cut),
                 start_new_session=True,
             )
-        except OSError as error:
-            raise MachineFault(f"cannot start a worker: {error}", where=spec.tag) from error
-        undo.pop_all()
+            undo.pop_all()
+    except OSError as error:
+        raise MachineFault(f"cannot start a worker: {error}", where=spec.tag) from error
     return Process(process, lifeline, Output(printed, log, spec.on_line), streams)
+
+
+def _pipe(reads: ExitStack, writes: ExitStack) -> tuple[int, int]:
+    """A pipe whose ends are closed with these stacks."""
+    ends = os.pipe()
+    reads.callback(os.close, ends[0])
+    writes.callback(os.close, ends[1])
+    return ends
 
 
 def _environment(spec: WorkerSpec, channel: int, lifeline: int) -> dict[str, str]:

@@ -38,7 +38,7 @@ def train(trainer: Any, request: Mapping[str, Any], site: Site) -> dict[str, Any
     with TensorFile(Path(request["model"])) as model:
         received: Mapping[str, float] = {}
         if trainer.evaluates:
-            _, received = trainer.validate(model, replace(task, kind="validate"))
+            received = measured(*trainer.validate(model, replace(task, kind="validate")))["metrics"]
             seed_all(task.seed)
         update = trainer.train(model, task)
         if not isinstance(update, Update):
@@ -47,7 +47,8 @@ def train(trainer: Any, request: Mapping[str, Any], site: Site) -> dict[str, Any
                 where="trainer",
                 hint="return rondo.Update(...), or (tensors, samples), or (tensors, samples, metrics)",
             )
-        return hand_in(replace(update, metrics={**received, **update.metrics}), request, model.layout)
+        answer = hand_in(update, request, model.layout)
+        return {**answer, "metrics": {**received, **answer["metrics"]}}
 
 
 def validate(trainer: Any, request: Mapping[str, Any], site: Site) -> dict[str, Any]:
