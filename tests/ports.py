@@ -20,17 +20,18 @@ def free_port() -> int:
     ports = range(_LOW + mine, _HIGH, workers)
     begin = os.getpid() * 37 % len(ports)
     for port in (*ports[begin:], *ports[:begin]):
-        if port not in _given and _is_free(port):
+        if port not in _given and is_free(port):
             _given.add(port)
             return port
     raise OSError(f"no free port between {_LOW} and {_HIGH}")
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket(socket.AF_INET6) as probe:
-        probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-        try:
-            probe.bind(("::", port))
-        except OSError:
-            return False
+def is_free(port: int) -> bool:
+    """On IPv4 and, where this machine has it, on IPv6."""
+    both = socket.has_dualstack_ipv6()
+    family = socket.AF_INET6 if both else socket.AF_INET
+    try:
+        socket.create_server(("", port), family=family, dualstack_ipv6=both).close()
+    except OSError:
+        return False
     return True

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.ports import free_port
+from tests.ports import free_port, is_free
 from tests.traces import Traces, unfinished_tasks
 
 _CONFIG = Path(__file__).parents[2] / "pyproject.toml"
@@ -66,6 +66,21 @@ async def test_an_unfinished_task_is_found() -> None:
 def test_ports_are_never_given_twice() -> None:
     ports = [free_port() for _ in range(20)]
     assert len(set(ports)) == 20
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_a_port_in_use_is_seen(host: str) -> None:
+    port = free_port()
+    with socket.create_server((host, port)):
+        assert not is_free(port)
+    assert is_free(port)
+
+
+@pytest.mark.parametrize("worker", [0, 1, 2])
+def test_every_worker_has_ports_of_its_own(worker: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTEST_XDIST_WORKER_COUNT", "3")
+    monkeypatch.setenv("PYTEST_XDIST_WORKER", f"gw{worker}")
+    assert {(free_port() - 20_000) % 3 for _ in range(10)} == {worker}
 
 
 _LEAKY = """
