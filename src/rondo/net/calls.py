@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+import traceback
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -100,33 +101,33 @@ def _down(method: Method[Any, Any], handler: Handler) -> Handler:
 
 
 def _up(method: Method[Any, Any], handler: Handler) -> Handler:
-    async def requests(raws: AsyncIterator[bytes]) -> AsyncGenerator[Any, None]:
-        async for raw in raws:
+    async def requests(context: Any) -> AsyncGenerator[Any, None]:
+        while isinstance(raw := await context.read(), bytes):  # EOF is not
             yield _decoded(method.request, raw)
 
-    async def answer(raws: AsyncIterator[bytes], context: Any) -> bytes:
+    async def answer(context: Any) -> bytes:
         try:
-            async with aclosing(requests(raws)) as decoded:
+            async with aclosing(requests(context)) as decoded:
                 reply = await handler(decoded, _call(method, context))
         except Exception:
-            await _heard_enough(raws, context)
+            await _heard_enough(context)
             raise
-        await _heard_enough(raws, context)
+        await _heard_enough(context)
         return method.reply.encode(reply)
 
-    async def serve(raws: AsyncIterator[bytes], context: Any) -> bytes:
-        return await _settled(method, context, answer(raws, context))
+    async def serve(_: object, context: Any) -> bytes:
+        return await _settled(method, context, answer(context))
 
     return serve
 
 
-async def _heard_enough(raws: AsyncIterator[bytes], context: Any) -> None:
+async def _heard_enough(context: Any) -> None:
     """Tell the sender to stop and let it: an answer in the middle of its bytes would be lost to it.
 
     (A write that fails overwrites the status of the call in grpc.aio, refusal and all.)
     """
     await context.send_initial_metadata(())
-    async for _ in raws:
+    while isinstance(await context.read(), bytes):
         pass
 
 
@@ -137,9 +138,10 @@ async def _settled(method: Method[Any, Any], context: Any, answer: Awaitable[T])
         sent = error
     except grpc.aio.BaseError:
         raise  # the caller is gone; gRPC cleans up
-    except Exception as error:  # noqa: BLE001 one call ends here, the server goes on
+    except Exception:  # noqa: BLE001 one call ends here, the server goes on
         number = new_id()[:8]
-        _log.error("%s failed (%s)", method.path, number, exc_info=error)
+        # Text, not the exception: whoever keeps the record would keep its frames, and the connection with them.
+        _log.error("%s failed (%s)\n%s", method.path, number, traceback.format_exc())
         sent = RondoError("the server failed on this call", where=method.path, hint=f"its log has it under {number}")
     status, details, trouble = pack(sent)
     await context.abort(status, details, ((TROUBLE, trouble),))
@@ -149,7 +151,7 @@ async def _settled(method: Method[Any, Any], context: Any, answer: Awaitable[T])
 def _decoded(codec: Codec[Any], raw: bytes) -> Any:
     try:
         return codec.decode(raw)
-    except ValueError as error:  # protobuf's DecodeError is one
+    except ValueError as error:
         raise BadInput(f"a request that cannot be read: {error}") from None
 
 

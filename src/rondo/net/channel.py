@@ -79,7 +79,7 @@ class Channel:
             method.request.encode(request), timeout=timeout, metadata=self._metadata(metadata)
         )
         try:
-            async for raw in call:
+            while isinstance(raw := await call.read(), bytes):  # EOF is not
                 yield self._decoded(method.reply, raw)
         except grpc.aio.AioRpcError as error:
             raise unpack(error, self.where, HINT) from None
@@ -120,7 +120,7 @@ class Channel:
     def _decoded(self, codec: Codec[A], raw: bytes) -> A:
         try:
             return codec.decode(raw)
-        except ValueError as error:  # protobuf's DecodeError is one
+        except ValueError as error:
             raise ProtocolBroken(f"an answer that cannot be read: {error}", where=self.where) from None
 
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
+from google.protobuf.message import DecodeError
+
 from rondo.wire import rondo_pb2 as pb
 
 Q = TypeVar("Q")
@@ -26,7 +28,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Codec(Generic[T]):
-    """How a value becomes bytes and back; ``decode`` may raise whatever it likes on malformed bytes."""
+    """How a value becomes bytes and back; ``decode`` raises ``ValueError`` on malformed bytes."""
 
     encode: Callable[[T], bytes]
     decode: Callable[[bytes], T]
@@ -53,9 +55,16 @@ class Method(Generic[Q, A]):
 
 
 def _message(kind: type[T]) -> Codec[T]:
-    # SerializeToString and FromString belong to every protobuf class; the stubs give type[T] no such bound.
-    made: Any = kind
-    return Codec(made.SerializeToString, made.FromString)
+    made: Any = kind  # a protobuf class; type[T] does not know what that has
+
+    def decode(data: bytes) -> T:
+        try:
+            message: T = made.FromString(data)
+        except DecodeError as error:
+            raise ValueError(str(error)) from None
+        return message
+
+    return Codec(made.SerializeToString, decode)
 
 
 def _same(data: bytes) -> bytes:
