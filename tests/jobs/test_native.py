@@ -258,8 +258,10 @@ def test_a_job_file_that_is_no_file_is_refused(tmp_path: Path) -> None:
         read_job(tmp_path / "b")
     (tmp_path / "c").mkdir()
     os.mkfifo(tmp_path / "c" / "job.toml")
+    before = len(os.listdir("/proc/self/fd"))
     with pytest.raises(BadInput, match="is a pipe, not a file"):
         read_job(tmp_path / "c")
+    assert len(os.listdir("/proc/self/fd")) == before
 
 
 @pytest.mark.parametrize(
@@ -295,7 +297,8 @@ LONG = ".".join("a" * 17)
         f"\n[[ {LONG} ]]",
         "\n" + " . ".join(['"x y"', "'z'"] * 9) + " = 1",
         f'\nb = {{ c = """x"""", {LONG} = 1 }}',
-        f"\nb = {{ c = '''x''''', {LONG} = 1 }}",
+        f"\nb = {{ c = '''x'''', {LONG} = 1 }}",
+        f"b = {{ c = '''\n''''', {LONG} = 1 }}",
     ],
 )
 def test_a_key_that_would_take_all_memory_is_refused_before_it_is_read(tmp_path: Path, text: str) -> None:
