@@ -165,13 +165,14 @@ def test_the_most_generous_word_counts() -> None:
 
 def test_what_the_policy_does_not_name_is_not_found() -> None:
     policy = project1()
-    for ask, says in (
+    asks: list[tuple[Callable[[], bool], str]] = [
         (lambda: policy.right("nobody@x", "train_all", "server"), 'unknown user "nobody@x"'),
         (lambda: policy.right("admin@admin.com", "train", "server"), 'unknown right "train"'),
         (lambda: policy.right("admin@admin.com", "train_all", "client5"), 'unknown site "client5"'),
         (lambda: policy.rule("client5", "allow_byoc"), 'unknown site "client5"'),
         (lambda: policy.rule("client4", "byoc"), 'unknown rule "byoc"'),
-    ):
+    ]
+    for ask, says in asks:
         with pytest.raises(NotFound) as caught:
             ask()
         assert says in str(caught.value)

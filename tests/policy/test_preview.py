@@ -36,8 +36,8 @@ def test_evaluations() -> None:
         ("allow_custom_datalist", "True"),
     )
     assert preview.eval_rule(POLICY, "org1-a", "allow_byoc").rows == (("org1-a", "allow_byoc", "False"),)
-    mine = dict(preview.eval_user(POLICY, "leadIT@secure.com", "client4").rows)
-    assert {right for right, result in mine.items() if result == "True"} == {
+    mine = preview.eval_user(POLICY, "leadIT@secure.com", "client4").rows
+    assert {right for right, result in mine if result == "True"} == {
         "upload_mmar", "deploy_self", "train_self", "operate_self",
     }  # fmt: skip
     everywhere = preview.eval_right(POLICY, "leadIT@secure.com", "train_self")
