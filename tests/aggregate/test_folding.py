@@ -217,3 +217,15 @@ def test_memory_does_not_grow_with_the_model(tmp_path: Path, rule: object) -> No
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0] < 4_000_000
+
+
+def test_memory_does_not_grow_with_the_sites(tmp_path: Path) -> None:
+    now = Round(tmp_path, {"a": np.zeros(250_000, np.float32)})
+    for number in range(40):
+        now.send(f"site{number}", {"a": np.full(250_000, number, np.float32)})
+    tracemalloc.start()
+    result = now.fold(MEDIAN)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert np.array_equal(result["a"], np.full(250_000, 19.5, np.float32))
+    assert peak < 15_000_000  # all rows of one segment together take 80 MB

@@ -63,6 +63,11 @@ def test_bfloat16_is_rounded_once(value: float, bits: int) -> None:
     assert from_float64(np.array([value]), "BF16").tolist() == [bits]
 
 
+def test_a_nan_stays_one_whatever_its_bits() -> None:
+    nans = np.array([2**63 - 1, 2**64 - 1, 0x7FF0000000000001], np.uint64).view(np.float64)
+    assert from_float64(nans, "BF16").tolist() == [0x7FC0] * 3
+
+
 def test_float16_is_rounded_once_and_may_overflow() -> None:
     values = np.array([1 + 2**-11, 1 + 2**-11 + 2**-40, 65519.0, 65520.0])
     assert from_float64(values, "F16").tolist() == [1.0, 1 + 2**-10, 65504.0, np.inf]

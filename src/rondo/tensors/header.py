@@ -24,6 +24,7 @@ _MAX_NAME = 4096
 _MAX_DIMS = 32
 _MAX_BYTES = 2**63
 _KEYS = {"dtype", "shape", "data_offsets"}
+_FOREIGN = "is this a safetensors file?"
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,9 @@ class Entry:
 def header_length(prefix: bytes, where: str, limit: int = MAX_HEADER) -> int:
     """What the first eight bytes of a file say. Raises ``BadInput`` where that cannot be, or is over ``limit``."""
     length = int.from_bytes(prefix, "little")
-    if len(prefix) < PREFIX or not 2 <= length <= limit:
-        raise BadInput(
-            f"header of {length} bytes where 2 to {limit} are possible", where=where, hint="not a safetensors file?"
-        )
+    if not 2 <= length <= limit:
+        possible = f"2 to {limit} are" if limit >= 2 else "none is"
+        raise BadInput(f"header of {length} bytes where {possible} possible", where=where, hint=_FOREIGN)
     return length
 
 
@@ -96,11 +96,11 @@ def shown(name: str) -> str:
 
 def _decoded(text: bytes, where: str) -> dict[str, object]:
     if not text.startswith(b"{"):
-        raise BadInput("header is not a JSON object", where=where, hint="not a safetensors file?")
+        raise BadInput("header is not a JSON object", where=where, hint=_FOREIGN)
     try:
         found = json.loads(text.decode(), object_pairs_hook=lambda pairs: _table(pairs, where))
     except (ValueError, RecursionError) as error:
-        raise BadInput(f"header is not JSON: {str(error)[:200]}", where=where, hint="not a safetensors file?") from None
+        raise BadInput(f"header is not JSON: {str(error)[:200]}", where=where, hint=_FOREIGN) from None
     assert isinstance(found, dict)  # it began with a brace
     return found
 

@@ -1,6 +1,6 @@
-"""A filter that breaks an update is named, with the tensor, and the update stays at home.
+"""Filters of somebody else: what breaks an update is named, with the tensor, and the update stays at home.
 
-The filters here are real ones that stand in files: they are put into a room of their own that joins ours.
+They are real ones, in files: in a folder of their own that joins the room.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 import rondo.filters
 from rondo.base.errors import BadInput
 from rondo.filters.chain import UpdateFile, run_chain
-from rondo.tensors.files import write_tensors
+from rondo.tensors.files import TensorFile, write_tensors
 
 HEAD = '''"""A filter for a test."""
 from dataclasses import replace
@@ -86,7 +86,7 @@ def test_it_is_named(name: str, room: Path, tmp_path: Path) -> None:
     chain = [(f"broken_{name}", {}), ("percentile", {"gamma": 1e9})]
     for after in (1, 2):
         with pytest.raises(BadInput, match=f"^filter broken_{name}: .*{message}"):
-            run_chain(model, update, chain[:after], 0, tmp_path / "out")  # type: ignore[arg-type]
+            run_chain(model, update, chain[:after], 0, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -96,3 +96,15 @@ def test_what_a_filter_raises_passes(room: Path, tmp_path: Path) -> None:
     with pytest.raises(ArithmeticError, match="no budget left"):
         run_chain(path, UpdateFile(path, "diff"), [("broken_raises", {})], 0, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_every_filter_has_a_chance_of_its_own(room: Path, tmp_path: Path) -> None:
+    body = "return replace(outgoing, tensors={'w': w + rng.random(w.shape)})"
+    (room / "adds_chance.py").write_text(f"{HEAD}        {body}\n")
+    path = write_tensors(tmp_path / "model", {"w": np.array([0.0])}).path
+    results = []
+    for count in (1, 2, 2):
+        run_chain(path, UpdateFile(path, "diff"), [("adds_chance", {})] * count, 5, tmp_path / "out")
+        with TensorFile(tmp_path / "out") as file:
+            results.append(float(file["w"][0]))
+    assert results[1] == results[2] != 2 * results[0]
