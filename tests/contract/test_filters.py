@@ -16,6 +16,7 @@ from rondo.base.rooms import names, pick
 from rondo.filters.chain import UpdateFile, check_filters, run_chain
 from rondo.tensors.files import TensorFile
 from rondo.tensors.layout import Spec
+from tests.filters.outgoing import built, outgoing
 from tests.tensors.models import model, save
 
 FILTERS = names("rondo.filters")
@@ -74,8 +75,6 @@ def test_a_filter_changes_what_leaves(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", FILTERS)
 def test_a_filter_leaves_its_input_as_it_was(name: str) -> None:
-    from tests.filters.outgoing import built, outgoing
-
     values = np.linspace(-1, 1, 11)
     update = outgoing({"w": values, "v": values, "n": np.array([3])}, n="I64")
     kept = {key: array.copy() for key, array in update.tensors.items()}
