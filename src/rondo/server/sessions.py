@@ -61,7 +61,7 @@ class Sessions:
                 "Client: New client %s joined. Session: %s  Total clients: %d",
                 f"{session.instance}@{session.address}",
                 session.token[:8],
-                sum(s.role == "client" for s in self._known.values()),
+                self._total(),
             )
         return pb.Welcome(
             token=token,
@@ -119,9 +119,12 @@ class Sessions:
 
     def _room_for(self, role: str, others: int) -> None:
         if role == "client" and others >= self._kit.settings.max_num_clients:
-            raise Refused(
-                "Maximum number of clients reached", where=f"max_num_clients {others}", hint="RESOURCE_EXHAUSTED"
-            )
+            most = self._kit.settings.max_num_clients
+            refused = Refused("Maximum number of clients reached", where=f"max_num_clients {most}")
+            raise with_status(refused, "RESOURCE_EXHAUSTED")
+
+    def _total(self) -> int:
+        return sum(session.role == "client" for session in self._known.values())
 
     # ---- every later call
 
@@ -186,7 +189,11 @@ class Sessions:
         self._seen.pop(session.token, None)
         self._waiting.pop(session.token, None)
         self._store.bell.ring(f"client:{session.instance}", "sessions")
-        log.info("Remove the %s Client. Name: %s Session: %s", reason, session.instance, session.token[:8])
+        if session.role == "client":
+            how = "Remove the dead Client." if reason == "silent" else "Client has left."
+            log.info(
+                "%s Name: %s Session: %s  Total clients: %d", how, session.instance, session.token[:8], self._total()
+            )
 
     async def _mark(self, token: str, state: str, reason: str) -> None:
         session = self._known.get(token)
