@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -143,15 +143,21 @@ class World(Federation):
 
 @asynccontextmanager
 async def world(
-    folder: Path, clients: Mapping[str, Path | None], command: Mapping[str, Sequence[str]] | None = None, **layout: Any
+    folder: Path,
+    clients: Mapping[str, Path | None],
+    command: Mapping[str, Sequence[str]] | None = None,
+    absent: Collection[str] = (),
+    **layout: Any,
 ) -> AsyncIterator[World]:
-    """Everything started and logged in; stopped at the end. ``command``: how a process is started at first."""
+    """Everything started and logged in; stopped at the end. ``command``: how a process is started at first;
+    ``absent``: clients who have a kit but are not started yet."""
     made = World(folder, Layout(clients, port=free_port(), **layout))
+    here = [name for name in clients if name not in absent]
     try:
-        for name in (SERVER, *clients):
+        for name in (SERVER, *here):
             await made.start(name, command=(command or {}).get(name, RONDO))
         await made.log_in()
-        await made.logged_in(*clients)
+        await made.logged_in(*here)
         yield made
     finally:
         await made.sessions.aclose()
