@@ -17,7 +17,7 @@ JOBS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo demo-crash test check lint types generated arch docs stubs clean
+.PHONY: help demo demo-crash test check lint types generated arch docs stubs bench clean
 
 help: ## List these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ docs: .venv/.stamp-test ## Write the reference pages from the code
 
 stubs: .venv/.stamp-test ## Write the code for the wire from rondo.proto
 	$(BIN)/python tools/stubs.py
+
+bench: .venv/.stamp-test ## Run the measurements in benchmarks/, one line of JSON each
+	@for file in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$file .py); done
 
 clean: ## Remove the virtual environment, caches, and the folders of demos
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info rondo-demo-*
