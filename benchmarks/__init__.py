@@ -1,0 +1,1 @@
+"""Measurements: run with ``python -m benchmarks.NAME``; each prints one JSON line."""

@@ -7,6 +7,8 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    """What time it is, and how much has passed."""
+
     def now(self) -> float:
         """Seconds since the epoch (wall time, for records)."""
 
@@ -15,6 +17,8 @@ class Clock(Protocol):
 
 
 class SystemClock:
+    """The machine's clocks."""
+
     def now(self) -> float:
         return time.time()
 

@@ -22,6 +22,8 @@ def build(options: Options) -> LocalBlobs:
 
 
 class LocalBlobs:
+    """A folder of this machine; adopting renames, so it wants the spool on the same file system."""
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 

@@ -7,6 +7,8 @@ from typing import Protocol
 
 
 class BlobStore(Protocol):
+    """Immutable files by digest ("sha256:...")."""
+
     def adopt(self, path: Path, digest: str) -> None:
         """Take over the finished file at ``path`` (it is gone afterwards). Adopting a digest again is harmless."""
 

@@ -15,6 +15,8 @@ class Text(msgspec.Struct, frozen=True, tag="text"):
 
 
 class Table(msgspec.Struct, frozen=True, tag="table"):
+    """Cells under a head; every row has as many cells as the head."""
+
     head: list[str]
     rows: list[list[Any]]
 
@@ -37,6 +39,7 @@ Row = Text | Table | Problem | Facts
 
 
 def encode(row: Row) -> bytes:
+    """The row as JSON."""
     return msgspec.json.encode(row)
 
 

@@ -53,6 +53,8 @@ class RunLine:
 
 @dataclass(frozen=True)
 class WaitingLine:
+    """What a run waits for: whom, why, since when (seconds since the epoch), and what happens then."""
+
     clients: tuple[str, ...]
     why: str
     since: float
@@ -154,6 +156,7 @@ def parse(module: ModuleType, args: Sequence[str]) -> Options:
 
 
 def usage(module: ModuleType) -> str:
+    """``name ARGUMENT [OPTIONAL] REST...``"""
     words = [module.__name__.rsplit(".", 1)[-1]]
     for field in msgspec.structs.fields(module.Options):
         word = field.encode_name.upper() + ("..." if "tuple" in str(field.type) else "")

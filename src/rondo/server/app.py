@@ -27,10 +27,11 @@ from rondo.net.server import open_server
 from rondo.pki.kit import Kit
 from rondo.pki.revocation import REVOKED
 from rondo.policy.authorization import load_authorization
-from rondo.policy.policy import OpenPolicy, Policy
+from rondo.policy.policy import OpenPolicy
 from rondo.server.frontdesk import Frontdesk
 from rondo.server.gateway import Gateway
 from rondo.server.intake import Intake
+from rondo.server.rights import Rights
 from rondo.server.runs import Runs
 from rondo.server.sessions import Sessions
 from rondo.server.store import Store
@@ -74,8 +75,9 @@ async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[
         await _take_up(store, how.fresh)
         sessions, live = Sessions(store, kit, Revoked(kit)), Runs(store)
         await sessions.load()
-        gateway = Gateway(store, sessions, Intake(store, sessions, live), live)
-        desk = Frontdesk(store, sessions, live, _policy(kit), stop.set)
+        rights = _rights(kit)
+        gateway = Gateway(store, sessions, Intake(store, sessions, live, rights), live)
+        desk = Frontdesk(store, sessions, live, rights, stop.set)
         ports = sorted({kit.port, kit.admin_port})
         async with open_server(kit, _handlers(gateway, desk), ports, how.bind), asyncio.TaskGroup() as tasks:
             log.info("starting secure server at %s:%d", kit.host, kit.port)
@@ -106,9 +108,9 @@ def _handlers(gateway: Gateway, desk: Frontdesk) -> Handlers:
     }
 
 
-def _policy(kit: Kit) -> Policy | OpenPolicy:
+def _rights(kit: Kit) -> Rights:
     """The kit's authorization; a project provisioned without one lets every admin do everything (Clara's super)."""
-    return OpenPolicy() if kit.policy is None else load_authorization(kit.policy, "authorization.json")
+    return Rights(OpenPolicy() if kit.policy is None else load_authorization(kit.policy, "authorization.json"))
 
 
 @asynccontextmanager
@@ -155,3 +157,5 @@ async def _take_up(store: Store, fresh: bool) -> None:
     if fresh or not found:  # nothing that was spooled can be wanted any more
         shutil.rmtree(store.spool)
         store.spool.mkdir()
+    for left in (store.folder / "transfer").glob(".*.part"):  # of an unpacking that was killed
+        shutil.rmtree(left, ignore_errors=True)

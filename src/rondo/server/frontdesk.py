@@ -17,9 +17,9 @@ from rondo.ledger import events, runs
 from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import OPEN
 from rondo.net.calls import Call
-from rondo.policy.actions import Action, authorize
-from rondo.policy.policy import OpenPolicy, Policy
+from rondo.policy.actions import Action
 from rondo.server.desk import ServerDesk
+from rondo.server.rights import SERVER, Rights
 from rondo.server.runs import Runs
 from rondo.server.sessions import Sessions
 from rondo.server.store import Store
@@ -27,13 +27,11 @@ from rondo.wire import rondo_pb2 as pb
 
 
 class Frontdesk:
-    def __init__(
-        self, store: Store, sessions: Sessions, live: Runs, policy: Policy | OpenPolicy, stop: Callable[[], None]
-    ) -> None:
+    def __init__(self, store: Store, sessions: Sessions, live: Runs, rights: Rights, stop: Callable[[], None]) -> None:
         self._store = store
         self._sessions = sessions
         self._runs = live
-        self._policy = policy
+        self._rights = rights
         self._stop = stop
 
     async def command(self, request: pb.CommandRequest, call: Call) -> AsyncIterator[pb.Row]:
@@ -50,19 +48,19 @@ class Frontdesk:
     async def _allow(self, desk: ServerDesk, permission: str, options: Options) -> None:
         """Whose rights a command needs: those of its targets, else the server's; of a package, its facts too."""
         names, folder = getattr(options, "names", None), getattr(options, "folder", "")
-        sites, facts = ["server"], None
+        sites, facts = list(SERVER), None
         if names is not None and not seam.is_server(options):  # type: ignore[arg-type]
             kits = {line.instance: line.kit for line in await desk.clients()}
             sites = [kits[name] for name in await seam.choose(desk, options)]  # type: ignore[arg-type]
         if folder:
             staged = await desk.staged(folder.rstrip("/").rsplit("/", 1)[-1])
             facts = await asyncio.to_thread(package_facts, Path(staged))
-        authorize(self._policy, desk.user, Action[permission], sites, facts)
+        self._rights.check(desk.user, Action[permission], sites, facts)
 
     async def watch(self, request: pb.WatchRequest, call: Call) -> AsyncIterator[pb.EventRow]:
         """Events after number ``after``; where asked to follow, until the run has ended."""
         session = await self._sessions.who(call, "admin")
-        authorize(self._policy, session.name, Action.VIEW, ["server"])
+        self._rights.check(session.name, Action.VIEW)
         number, run = request.after, request.run or None
         while True:
             ticket = self._store.bell.ticket("events")

@@ -13,15 +13,19 @@ from typing import Any
 
 from rondo.base.errors import BadInput, NotFound, Refused, RondoError
 from rondo.base.ids import token_hash
-from rondo.jobs.check import check_job
+from rondo.jobs.check import check_choices, check_files
+from rondo.jobs.facts import PackageFacts, package_facts
 from rondo.jobs.job import read_job
+from rondo.jobs.package import STANDARD
 from rondo.jobs.unpacked import unpack_once
 from rondo.ledger import events, models, rounds, runs
 from rondo.ledger.ledger import Tx
 from rondo.ledger.sessions import Session
 from rondo.net.part import part_size
 from rondo.net.transfer import receive
+from rondo.policy.actions import Action
 from rondo.rounds.events import UpdateArrived
+from rondo.server.rights import Rights
 from rondo.server.runs import Runs
 from rondo.server.sessions import Sessions
 from rondo.server.store import Store
@@ -29,21 +33,21 @@ from rondo.tensors.check import StreamCheck
 from rondo.tensors.layout import read_layout
 from rondo.wire import rondo_pb2 as pb
 
-MAX_PACKAGE = 2 << 30
 HEADER_SLACK = 1 << 20  # bytes by which an update's header may exceed the model's
 
 
 class Intake:
-    def __init__(self, store: Store, sessions: Sessions, live: Runs) -> None:
+    def __init__(self, store: Store, sessions: Sessions, live: Runs, rights: Rights) -> None:
         self._store = store
         self._sessions = sessions
         self._runs = live
+        self._rights = rights
 
     async def offer(self, session: Session, offer: pb.Offer) -> pb.OfferReply:
         """Say what is wanted of an offered file: nothing, the rest from ``offset`` on, or why it is refused."""
         into = self._store.upload(session.instance, offer.file.digest)
         if offer.HasField("package"):
-            await self._check_package(offer)
+            self._check_package(session, offer)
         elif await self._store.read(_counts, session.instance, offer):
             return pb.OfferReply(have=True)  # it counts already; the acknowledgement was lost
         else:
@@ -175,19 +179,24 @@ class Intake:
 
     # ---- packages
 
-    async def _check_package(self, offer: pb.Offer) -> None:
-        if offer.file.size > MAX_PACKAGE:
-            raise BadInput(
-                f"a package of {offer.file.size} bytes; {MAX_PACKAGE} is the limit", where=offer.package.name
-            )
+    def _check_package(self, session: Session, offer: pb.Offer) -> None:
+        """Refuse before a byte has moved what cannot be staged in any case."""
+        self._rights.check(session.name, Action.UPLOAD, facts=PackageFacts(byoc=False, custom_datalist=False))
+        if offer.file.size > STANDARD.total:
+            raise BadInput(f"{offer.file.size} bytes; {STANDARD.total} is the limit", where=offer.package.name)
         _check_folder_name(offer.package.name)
 
     async def _stage(self, session: Session, offer: pb.Offer, part: Path) -> pb.PushReply:
-        """Into the staging area; unpacked (and so checked) before anybody can deploy it."""
+        """Into the staging area, where people look for it: checked, or nothing of it is stored."""
+
+        def check(folder: Path) -> None:
+            job = read_job(folder)
+            check_choices(job)
+            check_files(job, folder)
+            self._rights.check(session.name, Action.UPLOAD, facts=package_facts(folder))
+
         name = offer.package.name
-        staged = self._store.folder / "transfer" / name
-        await asyncio.to_thread(unpack_once, part, offer.file.digest, staged)
-        await asyncio.to_thread(lambda: check_job(read_job(staged), staged))
+        await asyncio.to_thread(unpack_once, part, offer.file.digest, self._store.folder / "transfer" / name, check)
         self._store.blobs.adopt(part, offer.file.digest)
         package = runs.Package(name, offer.file.digest, offer.file.size, session.instance, self._store.clock.now())
         await self._store.do(runs.stage, package)
