@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rondo.base.errors import ProtocolBroken, Refused, RondoError, Unreachable
-from rondo.client.seat import Seat, take_seat
+from rondo.client.seat import Seat, site_secret, take_seat
 from rondo.client.tasks import Engagement, Place
 from rondo.jobs.unpacked import unpack_once
 from rondo.net import methods
@@ -192,7 +192,7 @@ class Client:
             self._engaged = None
 
     def _place(self) -> Place:
-        return Place(self.instance, self._kit.workspace, self._data)
+        return Place(self.instance, self._kit.workspace, self._data, site_secret(self._kit.workspace))
 
     async def _say(self, report: pb.Report) -> pb.ReportReply:
         return await keep_trying(lambda: self._channel.call(methods.REPORT, report, timeout=SLACK), self._patient)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import msgspec
 
-from rondo.base.disk import disk_errors
+from rondo.base.disk import disk_errors, write_atomic
+from rondo.base.ids import new_token
 
 MOST_SEATS = 1000
 
@@ -77,3 +78,14 @@ def _read(descriptor: int) -> Taken | None:
         return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Taken)
     except (msgspec.DecodeError, msgspec.ValidationError):
         return None  # a fresh seat, or one whose writing was cut short: log in anew
+
+
+def site_secret(workspace: Path) -> str:
+    """A word that only this site knows, made once: what its filters' noise is drawn from.
+
+    Were it drawn from the run's seed alone, the server could draw it too, and take it off again.
+    """
+    path = workspace / "seats" / "secret"
+    if not path.exists():
+        write_atomic(path, new_token().encode(), mode=0o600)
+    return path.read_text()

@@ -25,11 +25,13 @@ log = logging.getLogger("rondo.tasks")
 
 @dataclass(frozen=True)
 class Place:
-    """Where this client works. ``folder`` is the workspace, ``data`` what the site lets trainers see."""
+    """Where this client works. ``folder`` is the workspace, ``data`` what the site lets trainers see, ``secret``
+    what the server does not know."""
 
     instance: str
     folder: Path
     data: Path | None
+    secret: str
 
     def run_folder(self, number: int) -> Path:
         return self.folder / f"run_{number}"
@@ -188,7 +190,7 @@ class Engagement:
         request = {
             "do": "filter", "model": str(model), "update": answer["path"], "kind": answer["kind"], "omitted": [],
             "steps": answer["steps"], "filters": filters, "out": str(out),
-            "seed": derive_seed(work.seed, "filters", self._place.instance, work.round),
+            "seed": derive_seed(self._place.secret, work.seed, self._place.instance, work.round),
         }  # fmt: skip
         async with open_worker(self._spec("filter")) as worker:
             return answer | await worker.ask(request)
