@@ -71,8 +71,9 @@ class Process:
         if self._lifeline is not None:
             os.close(self._lifeline)  # now the keeper kills and reaps
             self._lifeline = None
+            self._signal_group(signal.SIGCONT)  # it may have been stopped
         if await self.lasts(_KILL_PATIENCE):
-            self._kill_group()
+            self._signal_group(signal.SIGKILL)
             await asyncio.shield(self.ended)
         await self.output.finish()
         self.writer.close()
@@ -89,12 +90,12 @@ class Process:
 
     def _after_end(self) -> None:
         """What it sent before its end is still read; but nothing that it left behind may keep the socket open."""
-        self._kill_group()
+        self._signal_group(signal.SIGKILL)
         asyncio.get_running_loop().call_later(_LAST_WORDS, self.writer.transport.abort)
 
-    def _kill_group(self) -> None:
+    def _signal_group(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, signal.SIGKILL)
+            os.killpg(self.pid, number)
 
 
 async def start_process(spec: WorkerSpec) -> Process:
