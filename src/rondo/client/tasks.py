@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,9 @@ from rondo.wire import rondo_pb2 as pb
 from rondo.worker.host import TaskFailed, Worker, WorkerSpec, open_worker
 
 log = logging.getLogger("rondo.tasks")
+
+Answer = dict[str, Any]  # of a worker
+Filtering = tuple[Worker, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class Engagement:
         deaths = 0
         while True:
             try:
-                async with open_worker(self._spec("train")) as worker:
+                async with open_worker(self._spec("train")) as worker, self._filtering(job) as filtering:
                     await worker.ask(self._opening(job))
                     if not self._ready:
                         self._ready = True
@@ -109,7 +114,7 @@ class Engagement:
                         self._hold("ready")
                     while True:
                         work = work or await self._work.get()
-                        await self._task(job, worker, work)
+                        await self._task(worker, filtering, work)
                         work, deaths = None, 0
                         self._hold("ready")
             except WorkerDied as error:
@@ -144,7 +149,7 @@ class Engagement:
 
     # ---- one task
 
-    async def _task(self, job: Job, worker: Worker, work: pb.Work) -> None:
+    async def _task(self, worker: Worker, filtering: Filtering | None, work: pb.Work) -> None:
         try:
             model = await self._model(work)
             out = model.with_name(f"{self._place.instance}.update")
@@ -161,7 +166,7 @@ class Engagement:
                 await self._say(pb.Report(run=self.run, round=work.round, measured=measured))
                 return
             answer["seconds"] = asyncio.get_running_loop().time() - began
-            await self._send(work, await self._filter(job, work, model, answer))
+            await self._send(work, await self._filter(filtering, work, model, answer))
             out.unlink(missing_ok=True)
         except WorkerDied:
             raise
@@ -181,21 +186,30 @@ class Engagement:
                 other.unlink(missing_ok=True)
         return into
 
-    async def _filter(self, job: Job, work: pb.Work, model: Path, answer: dict[str, Any]) -> dict[str, Any]:
-        """The job's filters, in a worker that never ran user code. What goes wrong keeps the update at home."""
+    @asynccontextmanager
+    async def _filtering(self, job: Job) -> AsyncIterator[Filtering | None]:
+        """The job's filters and the worker they run in, which never runs user code; None where it has none."""
         if not job.client.filters:
+            yield None
+            return
+        async with open_worker(self._spec("filter")) as worker:
+            await worker.ask({"do": "open", "kind": "filter"})
+            yield worker, [{"name": one.name, "options": dict(one.options)} for one in job.client.filters]
+
+    async def _filter(self, filtering: Filtering | None, work: pb.Work, model: Path, answer: Answer) -> Answer:
+        """What goes wrong here keeps the update at home."""
+        if filtering is None:
             return answer
+        worker, filters = filtering
         out = model.with_name(f"{self._place.instance}.filtered")
-        filters = [{"name": choice.name, "options": dict(choice.options)} for choice in job.client.filters]
         request = {
             "do": "filter", "model": str(model), "update": answer["path"], "kind": answer["kind"], "omitted": [],
             "steps": answer["steps"], "filters": filters, "out": str(out),
             "seed": derive_seed(self._place.secret, work.seed, self._place.instance, work.round),
         }  # fmt: skip
-        async with open_worker(self._spec("filter")) as worker:
-            return answer | await worker.ask(request)
+        return answer | await worker.ask(request)
 
-    async def _send(self, work: pb.Work, answer: dict[str, Any]) -> None:
+    async def _send(self, work: pb.Work, answer: Answer) -> None:
         claim = pb.Claim(
             run=self.run, round=work.round, kind=answer["kind"], samples=answer["samples"], steps=answer["steps"],
             metrics=answer["metrics"], local_metrics=answer["local_metrics"], omitted=answer.get("omitted", []),
