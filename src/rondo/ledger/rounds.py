@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import and_, func, insert, select, update
 
 from rondo.ledger.ledger import Tx
-from rondo.ledger.tables import contributions, declines, metrics, rounds
+from rondo.ledger.tables import contributions, declines, metrics, rounds, runs
 
 
 @dataclass(frozen=True)
@@ -146,12 +146,13 @@ def accepted(tx: Tx, key: Key) -> list[Contribution]:
     return [Contribution(**row._mapping) for row in tx.execute(query)]
 
 
-def of_run(tx: Tx, run: int) -> list[Contribution]:
-    """What counted in the committed rounds of ``run``, in the order of rounds and clients."""
+def of_number(tx: Tx, number: int) -> list[Contribution]:
+    """What counted in the committed rounds of every run with this run number: by run, round and client."""
     same = (rounds.c.run == contributions.c.run) & (rounds.c.round == contributions.c.round)
     joined = select(contributions).join(rounds, same & (rounds.c.task == contributions.c.task))
-    order = (contributions.c.round, contributions.c.task, contributions.c.client)
-    query = joined.where(contributions.c.run == run, rounds.c.state == "committed").order_by(*order)
+    joined = joined.join(runs, runs.c.id == contributions.c.run)
+    order = (contributions.c.run, contributions.c.round, contributions.c.task, contributions.c.client)
+    query = joined.where(runs.c.number == number, rounds.c.state == "committed").order_by(*order)
     return [Contribution(**row._mapping) for row in tx.execute(query)]
 
 

@@ -1,6 +1,7 @@
 """Scalars that clients returned: averaged by samples, and as ``metrics.jsonl`` in the run folder.
 
-The ledger is the truth; the file is written anew from it when a run is taken up, and grows by a round at a time.
+The ledger is the truth; the file is written anew from it when a run is taken up, and grows by a round at a time. Runs
+that share a run number share the folder, and so the file.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def append_metrics(folder: Path, updates: Sequence[Contribution]) -> None:
 
 
 def write_metrics(folder: Path, updates: Iterable[Contribution]) -> None:
-    """Write the file anew from all contributions of a run."""
-    rounds = groupby(updates, key=lambda update: (update.round, update.task))
+    """Write the file anew from all contributions of the runs in this folder."""
+    rounds = groupby(updates, key=lambda update: (update.run, update.round, update.task))
     write_atomic(folder / FILE, b"".join(_lines(list(group)) for _, group in rounds))
 
 
@@ -46,6 +47,7 @@ def _lines(updates: Sequence[Contribution]) -> bytes:
     first = updates[0]
     rows: list[dict[str, Any]] = [
         {
+            "run": update.run,
             "round": update.round,
             "task": update.task,
             "client": update.client,
@@ -55,5 +57,6 @@ def _lines(updates: Sequence[Contribution]) -> bytes:
         }
         for update in updates
     ]
-    rows.append({"round": first.round, "task": first.task, "client": "", "metrics": average(updates)})
+    mean = {"client": "", "metrics": average(updates)}
+    rows.append({"run": first.run, "round": first.round, "task": first.task, **mean})
     return b"".join(msgspec.json.encode(row) + b"\n" for row in rows)

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from rondo.base.errors import RondoError, RunAborted, RunFailed
+from rondo.base.errors import MachineFault, RondoError, RunAborted, RunFailed
 from rondo.jobs.job import Job
 from rondo.ledger import events as event_rows
 from rondo.ledger import models as model_rows
@@ -28,7 +28,7 @@ from rondo.worker.host import Worker
 
 log = logging.getLogger("rondo.rounds")
 
-Mailbox = asyncio.Queue[e.Event]
+Mailbox = asyncio.Queue[e.Event | MachineFault]  # a fault of this machine ends the playing, not the round
 
 
 class Stage(Protocol):
@@ -56,10 +56,10 @@ class Conductor:
         self._folding: asyncio.Task[None] | None = None
         self._told: Waiting | None = None
 
-    async def play(self, news: Iterable[e.Event]) -> None:
-        """Begin with ``news`` (what is known already). Raises ``RunFailed`` with the first failure, ``RunAborted``."""
+    async def play(self, known: Iterable[e.Event]) -> None:
+        """Begin with ``known`` news. Raises ``RunFailed`` with the first failure, ``RunAborted``, ``MachineFault``."""
         commands = self._round.open()
-        for event in news:
+        for event in known:
             commands += self._round.handle(event)
         try:
             while True:
@@ -67,7 +67,10 @@ class Conductor:
                     await self._carry_out(command)
                 if self._round.over:
                     return
-                commands = self._round.handle(await self._mailbox.get())
+                news = await self._mailbox.get()
+                if isinstance(news, MachineFault):
+                    raise news
+                commands = self._round.handle(news)
         finally:
             for timer in self._timers:
                 timer.cancel()
@@ -102,7 +105,10 @@ class Conductor:
             await self._stage.waits(waiting)
 
     async def _fold(self) -> None:
-        self._mailbox.put_nowait(await self._stage.fold())
+        try:
+            self._mailbox.put_nowait(await self._stage.fold())
+        except MachineFault as error:
+            self._mailbox.put_nowait(error)
 
 
 class TrainingRound:
@@ -157,6 +163,8 @@ class TrainingRound:
                 await self._store.record(self._run.id, "round_folding", {"round": self._step.round})
                 self._file = await self._fold_files()
             return e.Folded()
+        except MachineFault:
+            raise
         except RondoError as error:
             detail = {"traceback": error.detail}
             return e.FoldFailed(failure(str(error), site="server", round_number=self._step.round, detail=detail))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from pathlib import Path
 from typing import Any
 
-from rondo.base.errors import RondoError, RunAborted, RunFailed
+from rondo.base.errors import MachineFault, RondoError, RunAborted, RunFailed, WorkerDied
 from rondo.jobs.job import Job, read_job
 from rondo.jobs.task import derive_seed
 from rondo.jobs.unpacked import unpack_once
@@ -17,6 +18,7 @@ from rondo.ledger import rounds as round_rows
 from rondo.ledger import runs as rows
 from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import OPEN, Run
+from rondo.net.retry import Backoff
 from rondo.rounds import events as e
 from rondo.rounds.orders import TAKING_PART, failure
 from rondo.rounds.round import Round
@@ -30,6 +32,8 @@ from rondo.tensors.digest import FileInfo
 from rondo.worker.host import TaskFailed, Worker, WorkerSpec, open_worker
 
 log = logging.getLogger("rondo.runs")
+
+MOST_DEATHS = 3  # of the server's worker in one run, until the run fails by them
 
 
 class Runs:
@@ -68,31 +72,49 @@ class Runs:
             self._store.bell.ring(f"client:{client}")
 
     async def work(self) -> None:
-        """For ever: play the oldest open run. A run ends here, whatever becomes of it."""
+        """For ever: play the oldest open run. A run ends here, whatever becomes of it.
+
+        A fault of this machine (full disk, locked ledger, killed worker) ends nothing: the run is played again, from
+        where the ledger says it is, after a pause. Only a worker that dies again and again fails its run.
+        """
+        faults = Backoff(random.Random(), first=1.0).tries()  # only spreads the tries
+        deaths = 0
         while True:
-            ticket = self._store.bell.ticket("runs")
-            waiting = await self._store.read(rows.open_runs)
-            if not waiting:
-                await self._store.bell.wait("runs", ticket)
-                continue
-            self._run, self._mailbox = waiting[0], asyncio.Queue()
             try:
-                await self._play(self._run)
-                await self._end(self._run, "finished", None)
-            except RunAborted as error:
-                await self._end(self._run, "aborted", failure(error.what))
-            except RunFailed as error:
-                await self._end(self._run, "failed", error.failure)
-            except TaskFailed as error:
-                detail = {"traceback": error.traceback, "file": error.file, "line": error.line}
-                why = failure(error.error, site="server", detail=detail | {"last_lines": error.last_lines})
-                await self._end(self._run, "failed", why)
-            except RondoError as error:
-                log.error("run %d: %s", self._run.id, error)
-                detail = {"traceback": error.detail}
-                await self._end(self._run, "failed", failure(str(error), site="server", detail=detail))
+                ticket = self._store.bell.ticket("runs")
+                waiting = await self._store.read(rows.open_runs)
+                if not waiting:
+                    deaths = 0
+                    await self._store.bell.wait("runs", ticket)
+                    continue
+                self._run, self._mailbox = waiting[0], asyncio.Queue()
+                await self._to_the_end(self._run, deaths >= MOST_DEATHS)
+                deaths = 0
+                faults.progressed()
+            except MachineFault as error:
+                log.error("%s; the run goes on from the ledger", error)
+                deaths += isinstance(error, WorkerDied)
+                await faults.pause(error)
             finally:
                 self._run, self.round = None, None
+
+    async def _to_the_end(self, run: Run, last_try: bool) -> None:
+        try:
+            await self._play(run)
+            await self._end(run, "finished", None)
+        except RunAborted as error:
+            await self._end(run, "aborted", failure(error.what))
+        except RunFailed as error:
+            await self._end(run, "failed", error.failure)
+        except TaskFailed as error:
+            detail = {"traceback": error.traceback, "file": error.file, "line": error.line}
+            why = failure(error.error, site="server", detail=detail | {"last_lines": error.last_lines})
+            await self._end(run, "failed", why)
+        except RondoError as error:
+            if isinstance(error, MachineFault) and not (last_try and isinstance(error, WorkerDied)):
+                raise
+            log.error("run %d: %s", run.id, error)
+            await self._end(run, "failed", failure(str(error), site="server", detail={"traceback": error.detail}))
 
     async def _play(self, run: Run) -> None:
         folder = self._store.run_folder(run.number)
@@ -105,7 +127,7 @@ class Runs:
             text = f"nothing to do: start_round {run.start_round}, num_rounds {run.num_rounds} (an absolute end)"
             await self._store.record(run.id, "nothing_to_do", {"text": text})
             return
-        await asyncio.to_thread(write_metrics, folder, await self._store.read(round_rows.of_run, run.id))
+        await asyncio.to_thread(write_metrics, folder, await self._store.read(round_rows.of_number, run.number))
         await self._dispatch(run, job)
         await self._first_model(run, job, code, folder)
         async with open_worker(WorkerSpec("fold", log=folder / "server_worker.log", tag="server")) as worker:
