@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import ipaddress
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -26,6 +30,17 @@ class TestKit:
     cert_pem: bytes
     key_pem: bytes
     admin_port: int = 0
+
+    def save(self, path: Path) -> Path:
+        """For another process."""
+        values = dataclasses.asdict(self)
+        path.write_text(json.dumps({key: v.decode() if isinstance(v, bytes) else v for key, v in values.items()}))
+        return path
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        values = json.loads(path.read_text())
+        return cls(**{key: v.encode() if key.endswith("_pem") else v for key, v in values.items()})
 
 
 def _name(common: str) -> x509.Name:

@@ -7,6 +7,7 @@ server goes on.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 import traceback
@@ -136,8 +137,9 @@ async def _settled(method: Method[Any, Any], context: Any, answer: Awaitable[T])
         return await answer
     except RondoError as error:
         sent = error
-    except grpc.aio.BaseError:
-        raise  # the caller is gone; gRPC cleans up
+    except grpc.aio.InternalError:
+        # The caller is gone in the middle of an answer: nobody is left to be told, and gRPC would log a traceback.
+        raise asyncio.CancelledError from None
     except Exception:  # noqa: BLE001 one call ends here, the server goes on
         number = new_id()[:8]
         # Text, not the exception: whoever keeps the record would keep its frames, and the connection with them.

@@ -59,8 +59,9 @@ class Part:
         self._into, self._path, self._digest = into, _part(into), file.digest
         self._check, self._durable, self._takeover = check, durable, takeover
         self._hasher = Hasher()
-        self._descriptor = -1
-        # A cancelled task leaves its thread running: whoever closes waits for what that thread is doing.
+        self._descriptor, self._closed = -1, False
+        # A cancelled task leaves its thread running: whoever closes waits for what that thread is doing, and what it
+        # does later finds the part closed.
         self._lock = threading.Lock()
 
     async def __aenter__(self) -> Part:
@@ -69,12 +70,13 @@ class Part:
             while await asyncio.to_thread(self._rehash):
                 pass
         except BaseException:
-            await asyncio.to_thread(self._close)
+            await self.__aexit__()
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await asyncio.to_thread(self._close)
+        # Shielded: a second cancellation must not call this off and leave the file locked.
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self._close))
 
     def append(self, chunk: bytes) -> None:
         """Write, hash and check ``chunk`` (blocking). Raises ``ProtocolBroken`` when that is too much, ``NoSpace``."""
@@ -99,13 +101,14 @@ class Part:
         if before is not None and self._takeover:
             before._close()
         with self._lock, disk_errors(self._path, "write"):
+            self._see_it_is_ours()
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
             if not self._locked():
                 raise Conflict("somebody else is receiving this file", where=self.name, hint="try again in a moment")
             if os.fstat(self._descriptor).st_size > self.size:
                 os.ftruncate(self._descriptor, 0)
-        _writing[self._path] = self
+            _writing[self._path] = self
 
     def _locked(self) -> bool:
         """Whether the lock is had, and of the file that has the name now (one that ends may rename or remove it)."""
@@ -116,7 +119,7 @@ class Part:
             return False
 
     def _see_it_is_ours(self) -> None:
-        if self._descriptor < 0:
+        if self._closed:
             raise Conflict("another connection goes on with this file", where=self.name)
 
     def _rehash(self) -> bool:
@@ -151,9 +154,9 @@ class Part:
 
     def _close(self) -> None:
         with self._lock:
-            if self._descriptor >= 0:
+            if not self._closed and self._descriptor >= 0:
                 os.close(self._descriptor)
-            self._descriptor = -1
+            self._closed = True
 
 
 def _sync_folder(folder: Path) -> None:

@@ -116,10 +116,8 @@ async def _fill(part: Part, chunks: AsyncIterator[bytes], progress: Progress | N
 async def push(
     channel: Channel, file: FileInfo, offer: pb.Offer, backoff: Backoff, progress: Progress | None = None
 ) -> None:
-    """Offer ``file`` for the purpose that ``offer`` states, and send what the server does not have of it.
-
-    Returns when the server has taken it. Raises its refusal (``Refused``, ``Conflict``, ``BadInput``, ...), ``GaveUp``.
-    """
+    """Offer ``file`` for the purpose that ``offer`` states, and send what the server does not have of it, until the
+    server has taken it. Raises its refusal (``Refused``, ``Conflict``, ``BadInput``, ...), ``GaveUp``."""
     wanted = pb.Offer()
     wanted.CopyFrom(offer)
     wanted.file.CopyFrom(pb.FileRef(digest=file.digest, size=file.size))
@@ -131,7 +129,7 @@ async def push(
                 tries.progressed()
                 reached = offered.offset
             if not (offered.have or offered.refused):
-                answer = await _upload(channel, file.path, offered, progress)
+                answer = await _upload(channel, file, offered, progress)
                 offered = pb.OfferReply(have=answer.accepted, refused=answer.refused, code=answer.code)
             break
         except _AGAIN as error:
@@ -140,11 +138,12 @@ async def push(
         raise refusal(offered.code, offered.refused or "not accepted")
 
 
-async def _upload(channel: Channel, path: Path, offered: pb.OfferReply, progress: Progress | None) -> pb.PushReply:
+async def _upload(channel: Channel, file: FileInfo, offered: pb.OfferReply, progress: Progress | None) -> pb.PushReply:
     """Raises ``Unreachable`` for all that another offer mends."""
-    metadata = ((UPLOAD, offered.upload), (OFFSET, str(offered.offset)))
+    offset = min(offered.offset, file.size)
+    metadata = ((UPLOAD, offered.upload), (OFFSET, str(offset)))
     try:
-        return await channel.send(PUSH, read_chunks(path, offered.offset, progress), metadata=metadata)
+        return await channel.send(PUSH, read_chunks(file.path, offset, progress), metadata=metadata)
     except (NotFound, Conflict, ProtocolBroken) as error:  # restarted; still receiving; what was there was damaged
         if isinstance(error, ProtocolBroken) and not offered.offset:
             raise
