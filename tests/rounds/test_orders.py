@@ -75,10 +75,6 @@ def test_a_client_invited_anew_begins_anew(phase: str) -> None:
     assert next_order(facts("invited"), Holding(7, phase, 3, "train")) == Recall(7)
 
 
-def test_a_client_that_could_not_prepare_lets_go_of_the_run() -> None:
-    assert next_order(facts("preparing"), Holding(7, "failed", -1, "")) == Recall(7)
-
-
 @pytest.mark.parametrize(
     ("this", "holding", "said"),
     [

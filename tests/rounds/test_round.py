@@ -212,6 +212,15 @@ def test_who_failed_and_answers_in_the_end_counts() -> None:
     assert arrive(this, "a", "b") == [Announce(), NoteEnough(), SetTimer("grace", GRACE), Announce()]
 
 
+def test_a_failure_that_was_made_good_fails_no_round() -> None:
+    this = opened(2, "a", "b")
+    tell(this, [TaskFailed("a", BROKEN)])
+    assert this.over, "there was nobody else"
+    this = opened(2, "a", "b", "c")
+    tell(this, [TaskFailed("a", BROKEN), UpdateArrived("a"), ClientLeft("b")])
+    assert tell(this, [ClientLeft("c")]) == [Announce()], "it waits for somebody to log in, as without a failure"
+
+
 # ---- round timeout ------------------------------------------------------------------------------------------------
 
 

@@ -89,9 +89,7 @@ def next_order(facts: Facts, holding: Holding) -> Order:
         return Leave(facts.leave == "restart")
     if facts.ask:
         return Ask()
-    if holding.run and (holding.run != facts.run or not takes_part):
-        return Recall(holding.run)
-    if holding.run and (facts.part == "invited" or holding.phase == "failed"):
+    if holding.run and (holding.run != facts.run or not takes_part or facts.part == "invited"):
         return Recall(holding.run)
     if not takes_part:
         return Nothing(_no_part(facts))

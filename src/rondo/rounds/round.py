@@ -93,8 +93,8 @@ class Round:
             case e.ClientLeft(client):
                 self.able.discard(client)
             case e.UpdateArrived(client):
-                self.able.add(client)
                 self.answered.add(client)
+                self.failures.pop(client, None)  # it came through after all
             case e.TaskFailed(client, failure) if client not in self.answered:
                 self.failures.setdefault(client, failure)
             case e.TimeUp("round"):
