@@ -30,8 +30,10 @@ demo-crash: .venv/.stamp-demo ## The same, while server, clients and workers are
 
 test: .venv/.stamp-test ## Run every test
 	@tools/debian
-	$(BIN)/python -m pytest -m "not serial" -n $(JOBS) --dist=worksteal --durations=20
-	$(BIN)/python -m pytest -m serial --durations=0
+	@failed=0; \
+	$(BIN)/python -m pytest -m "not serial" -n $(JOBS) --dist=worksteal --durations=20 || failed=1; \
+	$(BIN)/python -m pytest -m serial --durations=0 || failed=1; \
+	exit $$failed
 
 check: lint types generated arch ## Everything that CI holds besides the tests (`make -k check`: go on after a fault)
 
