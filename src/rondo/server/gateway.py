@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
-from rondo.base.errors import BadInput, Refused
+from rondo.base.errors import BadInput, NotFound
 from rondo.ledger import asks, models, rounds, runs
 from rondo.ledger import sessions as session_rows
 from rondo.ledger.ledger import Tx
@@ -86,7 +86,7 @@ class Gateway:
     async def pull(self, request: pb.PullRequest, call: Call) -> AsyncIterator[bytes]:
         session = await self._sessions.who(call, "client", "admin")
         if session.role == "client" and not await self._store.read(_may_pull, session.instance, request.file.digest):
-            raise Refused("this file is not for this client", where=request.file.digest)
+            raise NotFound("this file is not, or no longer, for this client", where=request.file.digest)
         async with aclosing(read_chunks(self._store.blobs.local(request.file.digest), request.offset)) as chunks:
             async for chunk in chunks:
                 self._sessions.heard(session)
