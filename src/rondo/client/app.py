@@ -11,6 +11,7 @@ from pathlib import Path
 from rondo.base.errors import ProtocolBroken, Refused, RondoError, Unreachable
 from rondo.client.seat import Seat, site_secret, take_seat
 from rondo.client.tasks import Engagement, Place
+from rondo.client.telling import tell
 from rondo.jobs.unpacked import unpack_once
 from rondo.net import methods
 from rondo.net.channel import Channel, open_channel
@@ -134,7 +135,7 @@ class Client:
                     log.info("recalled: %s", order.recall.reason)
                     await self._disengage()
                     report = pb.Report(run=order.recall.run, stopped=pb.Stopped(reason=order.recall.reason))
-                    await self._say(report)
+                    await tell(self._channel, report, self._exchange)
                 case "ask" if order.ask.id not in self._asks:
                     self._asks[order.ask.id] = asyncio.create_task(self._answer(order.ask))
                 case "leave":
@@ -195,7 +196,7 @@ class Client:
         return Place(self.instance, self._kit.workspace, self._data, site_secret(self._kit.workspace))
 
     async def _say(self, report: pb.Report) -> pb.ReportReply:
-        return await keep_trying(lambda: self._channel.call(methods.REPORT, report, timeout=SLACK), self._patient)
+        return await tell(self._channel, report, self._patient)
 
     # ---- questions
 

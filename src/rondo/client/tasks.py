@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rondo.base.errors import BadInput, Conflict, GaveUp, MachineFault, NotFound, Refused, RondoError, WorkerDied
-from rondo.client.telling import Say, Telling, describe
+from rondo.client.telling import Say, Telling, describe, tell
 from rondo.jobs.job import Job, read_job
 from rondo.jobs.task import derive_seed
 from rondo.jobs.unpacked import unpack_once
@@ -61,7 +61,6 @@ class Engagement:
         self._place = place
         self._channel = channel
         self._backoff = backoff
-        self._say = say
         self._work: asyncio.Queue[pb.Work] = asyncio.Queue()
         self._ready = False
         self._telling = Telling(order.run, say)
@@ -86,7 +85,7 @@ class Engagement:
         except RondoError as error:
             failure = describe(error, self._place.instance, -1)
             log.error("run %d cannot be prepared: %s", self._order.number, failure.error)
-            await self._say(pb.Report(run=self.run, round=-1, prepare_failed=failure))
+            await self._report(pb.Report(run=self.run, round=-1, prepare_failed=failure))
             self._hold("failed")
         finally:
             telling.cancel()
@@ -109,7 +108,7 @@ class Engagement:
                     await worker.ask(self._opening(job))
                     if not self._ready:
                         self._ready = True
-                        await self._say(pb.Report(run=self.run, prepared=pb.Prepared()))
+                        await self._report(pb.Report(run=self.run, prepared=pb.Prepared()))
                     if work is None:
                         self._hold("ready")
                     while True:
@@ -147,6 +146,10 @@ class Engagement:
             "seed": derive_seed(self._order.seed, self._place.instance),
         }
 
+    async def _report(self, report: pb.Report) -> None:
+        """What a round waits for: with the patience of a model exchange."""
+        await tell(self._channel, report, self._backoff)
+
     # ---- one task
 
     async def _task(self, worker: Worker, filtering: Filtering | None, work: pb.Work) -> None:
@@ -163,7 +166,7 @@ class Engagement:
             )
             if work.task == "validate":
                 measured = pb.Measured(samples=answer["samples"], metrics=answer["metrics"])
-                await self._say(pb.Report(run=self.run, round=work.round, measured=measured))
+                await self._report(pb.Report(run=self.run, round=work.round, measured=measured))
                 return
             answer["seconds"] = asyncio.get_running_loop().time() - began
             await self._send(work, await self._filter(filtering, work, model, answer))
@@ -224,7 +227,7 @@ class Engagement:
     async def _sit_out(self, work: pb.Work, error: RondoError) -> None:
         failure = describe(error, self._place.instance, work.round)
         log.error("run %d round %d: %s", self._order.number, work.round, failure.error)
-        await self._say(pb.Report(run=self.run, round=work.round, task_failed=failure))
+        await self._report(pb.Report(run=self.run, round=work.round, task_failed=failure))
 
 
 def _show(line: str) -> None:

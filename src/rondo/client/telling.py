@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from rondo.base.errors import RondoError
+from rondo.net import methods
+from rondo.net.channel import Channel
+from rondo.net.retry import Backoff, keep_trying
 from rondo.wire import rondo_pb2 as pb
 from rondo.worker.host import TaskFailed
 
 Say = Callable[[pb.Report], Awaitable[pb.ReportReply]]
 
+log = logging.getLogger("rondo.client")
+
+SOON = 15.0  # seconds that a report may take
 OFTEN = 0.5  # seconds between two notes of the same phase
 LONGEST = 20_000  # characters of a traceback that travel
+
+
+async def tell(channel: Channel, report: pb.Report, backoff: Backoff) -> pb.ReportReply:
+    """Report until the server has heard it. Raises ``GaveUp`` when the patience of ``backoff`` ends."""
+    return await keep_trying(lambda: channel.call(methods.REPORT, report, timeout=SOON), backoff)
 
 
 class Telling:
@@ -52,7 +64,10 @@ class Telling:
             await self._wake.wait()
             self._wake.clear()
             if self._newest is not None:
-                await self._say(self._newest)
+                try:
+                    await self._say(self._newest)
+                except RondoError as error:
+                    log.info("the server does not hear how far this is: %s", error)
 
 
 def describe(error: RondoError, site: str, round_number: int) -> pb.Failure:
