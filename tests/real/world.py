@@ -91,6 +91,14 @@ class World(Federation):
         told = "\n".join(seen[-30:])
         raise AssertionError(f"no {kind} {data}; events:\n{told}\nserver:\n{self.output(SERVER)[-3000:]}")
 
+    async def wait(self, name: str) -> int:
+        """The exit code of a process that is to end by itself; fails after LONG."""
+        try:
+            async with asyncio.timeout(LONG):
+                return await super().wait(name)
+        except TimeoutError:
+            raise AssertionError(f"{name} does not end:\n{self.output(name)[-3000:]}") from None
+
     async def ended(self, run: int) -> list[RunEvent]:
         """Every event of the run, once it has ended."""
         events: list[RunEvent] = []
