@@ -38,8 +38,8 @@ def listening(serve: Serve, port: int = 0) -> Iterator[int]:
             thread.join()
 
 
-def tls(folder: Path, shown: Issued, client_ca: bytes) -> Serve:
-    """Shows ``shown``, asks for a certificate of ``client_ca``, answers the first word with one byte."""
+def tls(folder: Path, shown: Issued, client_ca: bytes, answer: bytes = b"\0") -> Serve:
+    """Shows ``shown``, asks for a certificate of ``client_ca``, answers the first word with ``answer``, hangs up."""
     (folder / "listener.crt").write_bytes(shown.cert_pem)
     (folder / "listener.key").write_bytes(shown.key_pem)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -50,7 +50,7 @@ def tls(folder: Path, shown: Issued, client_ca: bytes) -> Serve:
     def serve(line: socket.socket) -> None:
         with suppress(OSError), context.wrap_socket(line, server_side=True) as secured:
             if secured.recv(100):
-                secured.sendall(b"\0")
+                secured.sendall(answer)
 
     return serve
 

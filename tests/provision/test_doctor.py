@@ -153,6 +153,12 @@ def test_server_that_does_not_accept_us(site: Project) -> None:
     assert "the server does not accept this kit's certificate" in found["TLS"].what
 
 
+def test_server_that_hangs_up(site: Project) -> None:
+    with listening(tls(site.folder, site.served(), site.root.certificate.pem, answer=b""), site.port):
+        found = look(site.client)
+    assert found["TLS"].state == "bad" and "closed the connection without a word" in found["TLS"].what
+
+
 def test_something_else_on_the_port(site: Project) -> None:
     with listening(says(b"HTTP/1.1 400 Bad Request\r\n\r\n"), site.port):
         found = look(site.client)

@@ -12,7 +12,7 @@ from rondo.base.errors import BadInput, Conflict, NotFound, Refused
 from rondo.net.kits import load_kit, revocations
 from rondo.pki.certificates import Role
 from rondo.pki.trust import Trust
-from rondo.provision.issue import provision, renew
+from rondo.provision.issue import Made, provision, renew
 from rondo.provision.revoke import revoke
 from rondo.provision.unpack import open_zip
 from tests.provision.projects import DAY, NOW, made, opened, order, project, run, with_client
@@ -325,19 +325,33 @@ def test_a_server_kit_of_somebody_else_is_refused(tmp_path: Path) -> None:
 # ---- putting a renewed kit in the place of the old one -----------------------------------------------------------
 
 
-def test_replacing_keeps_the_newer_revocation_list(tmp_path: Path) -> None:
+def test_replacing_takes_the_place_of_the_same_participant_only(tmp_path: Path) -> None:
     first = run(tmp_path)
     old = opened(first, "fl.example.org", tmp_path / "s")
     again = made(renew(order(tmp_path), ["server"], NOW + DAY), "fl.example.org")
-    revoke(tmp_path / "state", ["client2"], (tmp_path / "s",), NOW + DAY)
     with pytest.raises(Conflict, match="startup folder already"):
         open_zip(again.path, tmp_path / "s", again.password)
     new = open_zip(again.path, tmp_path / "s", again.password, replace=True)
     assert new.certificate.fingerprint != old.certificate.fingerprint
-    assert revocations(new).number == 1
     other = made(first, "client1")
     with pytest.raises(Refused, match=r"that of server 'fl\.example\.org'"):
         open_zip(other.path, tmp_path / "s", other.password, replace=True)
+
+
+def test_replacing_never_brings_back_an_older_revocation_list(tmp_path: Path) -> None:
+    server = opened(run(tmp_path), "fl.example.org", tmp_path / "s")
+    without = _renewed_server(tmp_path, "without")
+    revoke(tmp_path / "state", ["client2"], (tmp_path / "s",), NOW + DAY)
+    with_one = _renewed_server(tmp_path, "one")
+    revoke(tmp_path / "state", ["client1"], (), NOW + DAY)
+    with_two = _renewed_server(tmp_path, "two")
+    for one, number in ((without, 1), (with_one, 1), (with_two, 2), (with_one, 2), (without, 2)):
+        open_zip(one.path, tmp_path / "s", one.password, replace=True)
+        assert revocations(server).number == number
+
+
+def _renewed_server(folder: Path, out: str) -> Made:
+    return made(renew(order(folder, out=folder / out), ["server"], NOW + DAY), "fl.example.org")
 
 
 def test_unencrypted_on_request(tmp_path: Path) -> None:

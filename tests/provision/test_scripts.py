@@ -8,43 +8,60 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
 from rondo.net.kits import load_kit
 from tests.provision.projects import NOW, opened, run
 
-# Says on a pipe that it is there (arguments, environment and process id), then does what was asked for.
+# Once the supervisor has noted it, says on a pipe that it is there, then does what was asked for.
 PROGRAM = """#!/bin/sh
+trap '{on_term}' TERM
+while ! [ -s pid.fl ]; do sleep 0.01; done
 echo "$$ $* [$CUDA_VISIBLE_DEVICES] [$PYTHONPATH]" >said
 {behaviour}
 """
-STAYS = "trap 'echo ended >said; exit 0' TERM; while :; do sleep 0.05; done"
+STAYS = "while :; do sleep 0.05; done"
+ENDS = "echo ended >said; exit 0"
 
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
     opened(run(tmp_path, encrypt=False), "client1", tmp_path / "my site")
-    os.mkfifo(tmp_path / "my site" / "said")
     return tmp_path / "my site"
 
 
-def program(workspace: Path, behaviour: str) -> dict[str, str]:
+@pytest.fixture
+def ear(workspace: Path) -> Iterator[TextIO]:
+    """The pipe on which the program speaks, held open from both ends: nobody waits to be heard, no line is lost."""
+    os.mkfifo(workspace / "said")
+    with os.fdopen(os.open(workspace / "said", os.O_RDWR)) as pipe:
+        yield pipe
+
+
+def program(workspace: Path, behaviour: str, on_term: str = ENDS) -> dict[str, str]:
     path = workspace / "a rondo"
-    path.write_text(PROGRAM.format(behaviour=behaviour))
+    path.write_text(PROGRAM.format(behaviour=behaviour, on_term=on_term))
     path.chmod(0o755)
-    return {**os.environ, "RONDO": str(path), "RONDO_RESTART_PAUSE": "0", "RONDO_STOP_GRACE": "1", "PYTHONPATH": ""}
+    return {
+        **os.environ,
+        "RONDO": str(path),
+        "RONDO_RESTART_PAUSE": "0",
+        "RONDO_STOP_GRACE": "20" if on_term else "1",
+        "PYTHONPATH": "",
+    }
 
 
-def heard(workspace: Path) -> str:
+def heard(ear: TextIO) -> str:
     """What the program says next; waits until it speaks."""
-    return (workspace / "said").read_text().strip()
+    return ear.readline().strip()
 
 
 @contextmanager
-def supervisor(workspace: Path, behaviour: str) -> Iterator[subprocess.Popen[bytes]]:
+def supervisor(workspace: Path, behaviour: str, on_term: str = ENDS) -> Iterator[subprocess.Popen[bytes]]:
     script = workspace / "startup" / "sub_start.sh"
-    with subprocess.Popen([script], env=program(workspace, behaviour), start_new_session=True) as process:
+    with subprocess.Popen([script], env=program(workspace, behaviour, on_term), start_new_session=True) as process:
         try:
             yield process
         finally:
@@ -76,110 +93,118 @@ def test_every_script_is_accepted_by_the_shell_and_by_shellcheck(tmp_path: Path)
         assert done.returncode == 0, done.stdout
 
 
-def test_starts_the_client_of_this_workspace(workspace: Path) -> None:
+def test_starts_the_client_of_this_workspace(workspace: Path, ear: TextIO) -> None:
     with supervisor(workspace, "exit 0") as process:
-        words = heard(workspace).split(" ", 1)[1]
+        words = heard(ear).split(" ", 1)[1]
         assert words == f"client start {workspace} [] [/local/custom]"
         assert process.wait(30) == 0
     assert "ended by itself" in log(workspace)
     assert state_files(workspace) == set()
 
 
-def test_killed_program_is_started_again_at_once(workspace: Path) -> None:
+def test_killed_program_is_started_again_at_once(workspace: Path, ear: TextIO) -> None:
     with supervisor(workspace, STAYS) as process:
-        first = int(heard(workspace).split()[0])
+        first = int(heard(ear).split()[0])
         assert (workspace / "pid.fl").read_text().strip() == str(first)
         assert (workspace / "daemon_pid.fl").read_text().strip() == str(process.pid)
         os.kill(first, signal.SIGKILL)
-        assert int(heard(workspace).split()[0]) != first
+        assert int(heard(ear).split()[0]) != first
         assert "exit code 137" in log(workspace)
         (workspace / "shutdown.fl").touch()
-        assert heard(workspace) == "ended"
+        assert heard(ear) == "ended"
         assert process.wait(30) == 0
     assert state_files(workspace) == set()
 
 
-def test_a_program_that_cannot_run_is_given_up(workspace: Path) -> None:
+def test_a_program_that_cannot_run_is_given_up(workspace: Path, ear: TextIO) -> None:
     with supervisor(workspace, "exit 3") as process:
         for _ in range(5):
-            heard(workspace)
+            heard(ear)
         assert process.wait(30) == 1
     assert log(workspace).count("exit code 3") == 5
     assert "System is in trouble and unable to start the task!!!!!" in log(workspace)
 
 
-def test_stop_ends_it_and_says_so(workspace: Path) -> None:
+def test_stop_ends_it_and_says_so(workspace: Path, ear: TextIO) -> None:
     with supervisor(workspace, STAYS) as process:
-        heard(workspace)
+        heard(ear)
         with subprocess.Popen([workspace / "startup" / "stop_fl.sh"], stdout=subprocess.PIPE) as stopping:
-            assert heard(workspace) == "ended"
+            assert heard(ear) == "ended"
             assert process.wait(30) == 0
             said, _ = stopping.communicate(timeout=30)
     assert b"client client1 has ended" in said
     assert b"is not running" in stop(workspace).stderr
 
 
-def test_a_program_that_will_not_end_is_killed(workspace: Path) -> None:
-    with supervisor(workspace, "trap '' TERM; while :; do sleep 0.05; done") as process:
-        heard(workspace)
+def test_a_program_that_will_not_end_is_killed(workspace: Path, ear: TextIO) -> None:
+    with supervisor(workspace, STAYS, on_term="") as process:
+        heard(ear)
         (workspace / "shutdown.fl").touch()
         assert process.wait(30) == 0
     assert "stopped" in log(workspace)
 
 
-def test_restart_is_asked_for_by_a_file(workspace: Path) -> None:
+def test_restart_is_asked_for_by_a_file(workspace: Path, ear: TextIO) -> None:
     with supervisor(workspace, STAYS) as process:
-        first = int(heard(workspace).split()[0])
+        first = int(heard(ear).split()[0])
         (workspace / "restart.fl").touch()
-        assert heard(workspace) == "ended"
-        assert int(heard(workspace).split()[0]) != first
+        assert heard(ear) == "ended"
+        assert int(heard(ear).split()[0]) != first
         assert "restarted as asked" in log(workspace) and not (workspace / "restart.fl").exists()
         process.send_signal(signal.SIGTERM)
-        assert heard(workspace) == "ended"
+        assert heard(ear) == "ended"
         assert process.wait(30) == 0
 
 
-def test_a_second_supervisor_is_refused(workspace: Path) -> None:
+def test_a_second_supervisor_is_refused(workspace: Path, ear: TextIO) -> None:
     with supervisor(workspace, STAYS) as process:
-        heard(workspace)
+        heard(ear)
         for script in ("sub_start.sh", "start.sh"):
             done = subprocess.run([workspace / "startup" / script], capture_output=True, check=False, timeout=30)
             assert done.returncode == 1 and b"There seems to be one instance" in done.stderr
         process.send_signal(signal.SIGTERM)
-        assert heard(workspace) == "ended"
+        assert heard(ear) == "ended"
         assert process.wait(30) == 0
 
 
-def test_a_number_that_now_belongs_to_somebody_else_is_no_instance(workspace: Path) -> None:
+def test_a_number_that_now_belongs_to_somebody_else_is_no_instance(workspace: Path, ear: TextIO) -> None:
     """After a reboot the files may name any process: here, the test's own."""
     for name in ("daemon_pid.fl", "pid.fl"):
         (workspace / name).write_text(f"{os.getpid()}\n")
     with supervisor(workspace, "exit 0") as process:
-        heard(workspace)
+        heard(ear)
         assert process.wait(30) == 0
 
 
-def test_what_a_killed_supervisor_left_is_ended_first(workspace: Path) -> None:
+def test_its_own_number_from_an_earlier_life_is_no_instance(workspace: Path, ear: TextIO) -> None:
+    """In a container the supervisor is process 1 in every life."""
+    start = "echo $$ >daemon_pid.fl; exec startup/sub_start.sh"
+    with subprocess.Popen(["sh", "-c", start], cwd=workspace, env=program(workspace, "exit 0")) as process:
+        heard(ear)
+        assert process.wait(30) == 0
+
+
+def test_what_a_killed_supervisor_left_is_ended_first(workspace: Path, ear: TextIO) -> None:
     with supervisor(workspace, STAYS) as process:
-        heard(workspace)
+        heard(ear)
         os.kill(process.pid, signal.SIGKILL)
         process.wait(30)
     with supervisor(workspace, STAYS) as process:
-        assert heard(workspace) == "ended"
-        heard(workspace)
+        assert heard(ear) == "ended"
+        heard(ear)
         assert "left by a supervisor that was killed" in log(workspace)
         process.send_signal(signal.SIGTERM)
-        assert heard(workspace) == "ended"
+        assert heard(ear) == "ended"
         assert process.wait(30) == 0
 
 
-def test_start_returns_at_once_and_the_kit_stays_whole(workspace: Path) -> None:
+def test_start_returns_at_once_and_the_kit_stays_whole(workspace: Path, ear: TextIO) -> None:
     environment = program(workspace, STAYS)
     subprocess.run([workspace / "startup" / "start.sh"], env=environment, check=True, timeout=30, cwd="/")
-    heard(workspace)
+    heard(ear)
     load_kit(workspace, NOW)
     with subprocess.Popen([workspace / "startup" / "stop_fl.sh"], stdout=subprocess.DEVNULL) as stopping:
-        assert heard(workspace) == "ended"
+        assert heard(ear) == "ended"
         assert stopping.wait(30) == 0
 
 

@@ -152,12 +152,13 @@ def test_bombs_and_crowds_are_refused(tmp_path: Path) -> None:
         unpack_kit(big, None)
 
 
-def test_a_size_that_lies_is_noticed(tmp_path: Path) -> None:
-    path = other_zip(tmp_path, ("startup/kit.json", bytes(4_000_000)))
+@pytest.mark.parametrize("claimed", [0, 10, 2_000_000])
+def test_a_size_that_lies_is_noticed(tmp_path: Path, claimed: int) -> None:
+    path = other_zip(tmp_path, ("startup/kit.json", bytes(1_000_000)))
     content = bytearray(path.read_bytes())
     at = content.index(b"PK\x01\x02") + 24
-    assert int.from_bytes(content[at : at + 4], "little") == 4_000_000
-    content[at : at + 4] = (10).to_bytes(4, "little")
+    assert int.from_bytes(content[at : at + 4], "little") == 1_000_000
+    content[at : at + 4] = claimed.to_bytes(4, "little")
     path.write_bytes(content)
     with pytest.raises(BadInput):
         unpack_kit(path, None)

@@ -174,8 +174,10 @@ def load_key(key_pem: bytes, where: str) -> ec.EllipticCurvePrivateKey:
 
 
 def day(at: float) -> str:
+    """The UTC date of ``at`` (epoch), for people."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
 
 
 def moment(at: float) -> str:
+    """UTC date and time of ``at`` (epoch), for people."""
     return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -33,6 +33,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def digests(files: Mapping[str, bytes]) -> dict[str, str]:
+    """SHA-256 of every file, 64 hex digits, sorted by name."""
     return {name: hashlib.sha256(files[name]).hexdigest() for name in sorted(files)}
 
 

@@ -79,6 +79,7 @@ class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 def nothing_revoked(project: str) -> RevocationList:
+    """The list that every project begins with: number 0."""
     return RevocationList(project=project, number=0, issued_at=0.0)
 
 

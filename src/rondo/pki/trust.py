@@ -12,6 +12,8 @@ from rondo.pki.revocation import RevocationList, nothing_revoked, read_list
 
 
 class Trust:
+    """One project's authority and the newest revocation list seen; ``admit`` is the only way in."""
+
     def __init__(self, ca_pem: bytes, project: str) -> None:
         """Raises ``BadInput`` unless ``ca_pem`` is one self-signed authority."""
         self._authority = parse_authority(ca_pem, "rootCA.pem")
