@@ -6,12 +6,12 @@ Sending it again is harmless: the part that is here stays here, and a contributi
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from rondo.base.errors import BadInput, NotFound, Refused, RondoError
+from rondo.base.disk import disk_errors
+from rondo.base.errors import BadInput, NotFound, ProtocolBroken, Refused, RondoError
 from rondo.base.ids import token_hash
 from rondo.jobs.check import check_choices, check_files
 from rondo.jobs.facts import PackageFacts, package_facts
@@ -25,11 +25,13 @@ from rondo.net.part import part_size
 from rondo.net.transfer import receive
 from rondo.policy.actions import Action
 from rondo.rounds.events import UpdateArrived
+from rondo.server.claims import check_claim, check_metrics, check_samples
 from rondo.server.rights import Rights
 from rondo.server.runs import Runs
 from rondo.server.sessions import Sessions
 from rondo.server.store import Store
 from rondo.tensors.check import StreamCheck
+from rondo.tensors.digest import parse_digest
 from rondo.tensors.layout import read_layout
 from rondo.wire import rondo_pb2 as pb
 
@@ -45,7 +47,6 @@ class Intake:
 
     async def offer(self, session: Session, offer: pb.Offer) -> pb.OfferReply:
         """Say what is wanted of an offered file: nothing, the rest from ``offset`` on, or why it is refused."""
-        into = self._store.upload(session.instance, offer.file.digest)
         if offer.HasField("package"):
             self._check_package(session, offer)
         elif await self._store.read(_counts, session.instance, offer):
@@ -54,13 +55,17 @@ class Intake:
             reason = await self._claim_refused(session, offer)
             if reason:
                 return pb.OfferReply(refused=reason, code="Conflict")
+        into = self._store.upload(session.instance, offer.file.digest)
         self._store.need_space(offer.file.size, "this upload")
-        into.parent.mkdir(parents=True, exist_ok=True)
+        with disk_errors(into, "take this upload"):
+            into.parent.mkdir(parents=True, exist_ok=True)
         if into.exists():  # whole, but the server died before it counted
             reply = await self._settle(session, offer, into, seen=None)
             return pb.OfferReply(have=reply.accepted, refused=reply.refused, code=reply.code)
         upload = token_hash(f"{session.instance} {offer.file.digest}")
         about = (upload, session.instance, offer.file.digest, offer.file.size, offer.SerializeToString())
+        if not offer.HasField("package"):
+            await asyncio.to_thread(_clear, into)
         await self._store.read(models.put_offer, models.OfferRow(*about, self._store.clock.now()))
         return pb.OfferReply(upload=upload, offset=part_size(into))
 
@@ -76,6 +81,9 @@ class Intake:
             await receive(moving, into, offer.file, offset=offset, check=check.feed if check else None)
         except (BadInput, Refused) as error:
             reply = await self._refuse(session, offer, error)
+        except ProtocolBroken as error:  # what was here is gone; the client may begin again
+            await self._refused(session, offer.update, str(error))
+            raise
         else:
             reply = await self._settle(session, offer, into, seen=check)
         await self._store.read(models.drop_offer, upload)
@@ -113,7 +121,12 @@ class Intake:
     async def _claim_refused(self, session: Session, offer: pb.Offer) -> str:
         """Refuse before a byte has moved what cannot count in any case."""
         claim = offer.update
-        _check_numbers(claim)
+        try:
+            check_claim(claim, f"update of {session.instance}")
+            parse_digest(offer.file.digest)
+        except BadInput as error:
+            await self._refused(session, claim, str(error))
+            raise
 
         def look(tx: Tx) -> tuple[str, int]:
             part = runs.participant(tx, claim.run, session.instance)
@@ -124,10 +137,10 @@ class Intake:
             return rounds.refusal(tx, claim.run, claim.round, "train", session.instance), model.size if model else 0
 
         reason, size = await self._store.read(look)
+        if not reason and offer.file.size > size + HEADER_SLACK:
+            reason = f"Contribution refused: {offer.file.size} bytes of {session.instance} for a model of {size} bytes"
         if reason:
             await self._refused(session, claim, reason)
-        elif offer.file.size > size + HEADER_SLACK:
-            raise BadInput(f"an update of {offer.file.size} bytes for a model of {size} bytes", where=session.instance)
         return reason
 
     async def _check(self, session: Session, claim: pb.Claim) -> StreamCheck:
@@ -160,11 +173,11 @@ class Intake:
     async def measured(self, session: Session, report: pb.Report) -> pb.ReportReply:
         """The answer to a validate task: metrics alone, the same gate."""
         said = report.measured
-        if not (math.isfinite(said.samples) and said.samples > 0):
-            raise BadInput(f"samples must be a positive number, got {said.samples}", where=session.instance)
+        check_samples(said.samples, f"answer of {session.instance}")
+        check_metrics(said.metrics, f"answer of {session.instance}")
         contribution = rounds.Contribution(
             run=report.run, round=report.round, task="validate", client=session.instance, digest="", size=0, kind="",
-            samples=said.samples, steps=0.0, metrics=_finite(dict(said.metrics), session.instance), local_metrics={},
+            samples=said.samples, steps=0.0, metrics=dict(said.metrics), local_metrics={},
             omitted=[], seconds=0.0, at=self._store.clock.now(),
         )  # fmt: skip
         reason = await self._store.do(_accept, contribution)
@@ -173,9 +186,12 @@ class Intake:
         return pb.ReportReply(counted=not reason, reason=reason)
 
     async def _refused(self, session: Session, claim: pb.Claim, reason: str) -> None:
-        if claim.run:
+        def write(tx: Tx) -> None:
             data = {"client": session.instance, "round": claim.round, "reason": reason}
-            await self._store.record(claim.run, "update_refused", data)
+            if runs.get(tx, claim.run):
+                events.record(tx, self._store.clock.now(), claim.run, "update_refused", data)
+
+        await self._store.do(write)
 
     # ---- packages
 
@@ -209,6 +225,13 @@ def _counts(tx: Tx, client: str, offer: pb.Offer) -> bool:
     return any((c.client, c.digest) == (client, offer.file.digest) for c in rounds.accepted(tx, key))
 
 
+def _clear(into: Path) -> None:
+    """A client sends one update at a time: what it began of another one will never be whole."""
+    for part in into.parent.glob("*.part"):
+        if part.stem != into.name:
+            part.unlink(missing_ok=True)
+
+
 def _feed(check: StreamCheck, path: Path) -> None:
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -231,24 +254,6 @@ def _accept(tx: Tx, contribution: rounds.Contribution) -> str:
         }
         events.record(tx, c.at, c.run, "update_accepted", {**about, "local_metrics": dict(c.local_metrics)})
     return reason
-
-
-def _check_numbers(claim: pb.Claim) -> None:
-    where = "the update's claim"
-    if claim.kind not in ("weights", "diff"):
-        raise BadInput(f"unknown kind {claim.kind!r}", where=where, hint="weights or diff")
-    if not (math.isfinite(claim.samples) and claim.samples > 0):
-        raise BadInput(f"samples must be a positive number, got {claim.samples}", where=where)
-    if not (math.isfinite(claim.steps) and claim.steps >= 0):
-        raise BadInput(f"steps must not be negative, got {claim.steps}", where=where)
-    _finite(dict(claim.metrics) | dict(claim.local_metrics), where)
-
-
-def _finite(values: dict[str, float], where: str) -> dict[str, float]:
-    for name, value in values.items():
-        if not math.isfinite(value):
-            raise BadInput(f"metric {name!r} is {value}", where=where)
-    return values
 
 
 def _check_folder_name(name: str) -> None:
