@@ -1,0 +1,335 @@
+"""Updates that lie, sent over real TLS with a real kit: refused with a reason, and the round goes on.
+
+Two clients share a model of zeros. "a" is an honest process and adds 1 in every round; "liar" is the test. In every
+round it first lies, in one of the ways below, and then hands in an honest update that adds 3. So the model grows by
+2 a round, if nothing of a lie ever counts and nobody is left unserved by one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rondo.base.errors import RondoError
+from rondo.jobs.package import pack
+from rondo.net.errors import status_of
+from rondo.simulator.local import ADMIN, SERVER
+from rondo.wire import rondo_pb2 as pb
+from tests.real.gates import command, gates, level
+from tests.real.hostile import (
+    Arrays,
+    Stranger,
+    arrays_of,
+    digest_of,
+    header_of,
+    refused,
+    stranger,
+    tensors,
+    with_header,
+)
+from tests.real.world import World, world, write_job
+
+CODE = """
+import numpy as np
+import rondo
+
+
+def new_model():
+    return {
+        "bias": np.zeros((2, 3), np.float32), "count": np.array(0, np.int64), "half": np.zeros(8, np.float16),
+        "w": np.zeros(1000, np.float32),
+    }
+
+
+class Clinic:
+    def __init__(self, site):
+        self.site = site
+
+    def train(self, model, task):
+        gate = self.site.data and self.site.data / f"{self.site.name}-{task.round}"
+        if gate and gate.with_suffix(".knock").exists():
+            gate.with_suffix(".knock").write_bytes(b"x")
+            with open(gate.with_suffix(".pass"), "rb", buffering=0) as through:
+                through.read(1)
+        return rondo.Update({**model, "w": model["w"] + 1}, samples=1.0)
+"""
+
+
+class Court:
+    """One run; what "liar" does in it."""
+
+    def __init__(self, made: World, run: int, liar: Stranger) -> None:
+        self.made, self.run, self.liar = made, run, liar
+        self.round = 0
+        self.model: dict[str, Any] = {}
+
+    @property
+    def honest(self) -> bytes:
+        return self.adding(3)
+
+    def adding(self, number: float) -> bytes:
+        return tensors({**self.model, "w": self.model["w"] + np.float32(number)})
+
+    @property
+    def spooled(self) -> list[Path]:
+        """What the server holds of the liar's files."""
+        return sorted(path for path in (self.made.folder / SERVER / "spool" / "liar").rglob("*") if path.is_file())
+
+    async def called(self) -> None:
+        """The next round is open for the liar, and it has the model."""
+        work = await self.liar.work()
+        self.round, self.model = work.round, arrays_of(await self.liar.pull(work.model))
+
+    async def hears(self, answer: Awaitable[Any], *words: str) -> RondoError:
+        """The answer is a refusal with these words, which whoever watches the run sees as well."""
+        before = await self.made.last_event()
+        error = await refused(answer)
+        missing = [word for word in words if word not in str(error)]
+        assert not missing, f"{missing} not in {error}"
+        told = await self.made.until("update_refused", self.run, after=before, client="liar")
+        assert error.what in told.data["reason"]
+        return error
+
+    async def recants(self) -> None:
+        """The honest update counts, in the same round, and the round ends with both."""
+        await self.liar.send(self.honest, round=self.round)
+        ended = await self.made.until("round_committed", self.run, round=self.round)
+        assert ended.data["contributors"] == ["a", "liar"]
+
+
+@asynccontextmanager
+async def court(folder: Path, rounds: int, data: Path | None = None) -> AsyncIterator[Court]:
+    clients = {"a": data, "liar": None}
+    async with (
+        world(folder / "w", clients, absent=["liar"]) as made,
+        stranger(made.workspaces["liar"]) as liar,
+    ):
+        job = write_job(folder / "job", code=CODE, num_rounds=rounds, final_validation=False)
+        run = await made.session.submit(job)
+        await liar.take_part(run)
+        held = Court(made, run, liar)
+        yield held
+        events = await made.ended(run)
+        assert events[-1].kind == "run_finished", events[-1]
+        await made.session.model(run, "last", folder / "last.safetensors")
+        assert level(folder / "last.safetensors") == 2.0 * rounds
+        assert await made.admin("check_status server")
+        assert held.spooled == []
+
+
+def changed(**arrays: Any) -> Callable[[Arrays], bytes]:
+    """An update with these tensors instead of its own; None leaves one out."""
+    return lambda model: tensors({k: v for k, v in {**model, **arrays}.items() if v is not None})
+
+
+def spoilt(name: str, index: int, value: float) -> Callable[[Arrays], bytes]:
+    def make(model: Arrays) -> bytes:
+        copy = np.array(model[name])
+        copy.reshape(-1)[index] = value
+        return tensors({**model, name: copy})
+
+    return make
+
+
+def headed(change: Callable[[dict[str, Any]], Any]) -> Callable[[Arrays], bytes]:
+    """A sound file whose header was changed afterwards; what ``change`` returns, if anything, is the header."""
+
+    def make(model: Arrays) -> bytes:
+        header = header_of(tensors(model))
+        replaced = change(header)
+        return with_header(tensors(model), header if replaced is None else replaced)
+
+    return make
+
+
+def entry(name: str, **fields: Any) -> Callable[[Arrays], bytes]:
+    return headed(lambda header: header[name].update(fields))
+
+
+TENSORS: dict[str, tuple[Callable[[Arrays], bytes], tuple[str, ...]]] = {
+    "missing": (changed(bias=None), ("'bias' is missing",)),
+    "extra": (changed(more=np.zeros(2, np.float32)), ("'more' is not in the model",)),
+    "renamed": (lambda m: changed(w=None, v=m["w"])(m), ("'w' is missing (renamed to 'v'?)",)),
+    "reshaped": (changed(bias=np.zeros((3, 2), np.float32)), ("'bias' has shape [3, 2] instead of [2, 3]",)),
+    "retyped": (changed(w=np.zeros(1000, np.float64)), ("'w' has dtype F64 instead of F32",)),
+    "NaN": (spoilt("w", 617, math.nan), ("tensor 'w' holds NaN or infinity", "index 617")),
+    "infinite": (spoilt("bias", 5, -math.inf), ("tensor 'bias' holds NaN or infinity", "index 5")),
+    "half NaN": (spoilt("half", 7, math.nan), ("tensor 'half' holds NaN or infinity", "index 7")),
+    "header too long": (lambda m: (1 << 62).to_bytes(8, "little") + tensors(m)[8:], ("header of 4611686018427387904",)),
+    "header of nothing": (lambda m: b"\0" * 8 + tensors(m)[8:], ("header of 0 bytes",)),
+    "header no JSON": (headed(lambda _: b"\x80\x05pickled"), ("header is not a JSON object",)),
+    "header deep": (headed(lambda _: b'{"w":' + b"[" * 50_000), ("header is not JSON",)),
+    "header ends early": (lambda m: tensors(m)[:40], ("ends within its header",)),
+    "empty": (lambda _: b"", ("ends within its header, after 0 bytes",)),
+    "overlapping": (entry("w", data_offsets=[0, 4000]), ("header lies: tensor", "overlaps")),
+    "gap": (headed(lambda h: h.pop("bias") and None), ("header lies: tensor", "bytes unused")),
+    "shape beyond": (entry("w", shape=[2**40]), ("header lies: tensor 'w' has 4000 bytes",)),
+    "shape negative": (entry("w", shape=[-1000]), ("tensor 'w' has a shape that is negative",)),
+    "dtype unknown": (entry("w", dtype="OBJECT"), ("tensor 'w': ", "OBJECT")),
+    "no tensors": (lambda _: tensors({}), ("'bias' is missing", "'w' is missing")),
+    "data too short": (lambda m: tensors(m)[:-4], ("ends 4 bytes too early",)),
+    "data too long": (lambda m: tensors(m) + b"\0" * 4, ("goes on after its last tensor",)),
+}
+
+
+async def test_a_file_that_is_no_update_of_the_model(tmp_path: Path) -> None:
+    async with court(tmp_path, len(TENSORS)) as held:
+        for name, (make, words) in TENSORS.items():
+            await held.called()
+            error = await held.hears(held.liar.send(make(held.model), round=held.round), *words)
+            assert error.code == "BadInput", name
+            assert "update of liar" in str(error), name
+            assert held.spooled == [], name
+            await held.recants()
+
+
+CLAIMS: dict[str, tuple[dict[str, Any], str]] = {
+    "no samples": ({"samples": 0.0}, "samples must be"),
+    "negative samples": ({"samples": -1.0}, "samples must be"),
+    "NaN samples": ({"samples": math.nan}, "samples must be"),
+    "infinite samples": ({"samples": math.inf}, "samples must be"),
+    "samples to drown all others": ({"samples": 1e300}, "samples must be"),
+    "negative steps": ({"steps": -1.0}, "steps must"),
+    "NaN steps": ({"steps": math.nan}, "steps must"),
+    "steps to drown all others": ({"steps": 1e300}, "steps must"),
+    "kind": ({"kind": "pickle"}, "unknown kind 'pickle'"),
+    "metric": ({"metrics": {"auc": math.nan}}, "metric 'auc' is nan"),
+    "local metric": ({"local_metrics": {"auc": -math.inf}}, "metric 'auc' is -inf"),
+    "many metrics": ({"metrics": {f"m{number}": 1.0 for number in range(20_000)}}, "20000 metrics"),
+    "long name": ({"metrics": {"m" * 5000: 1.0}}, "'mmm"),
+    "huge": ({"size": 1 << 50}, f"{1 << 50} bytes of liar for a model of"),
+    "as huge as can be said": ({"size": (1 << 64) - 1}, "bytes of liar for a model of"),
+    "omits what is there": ({"omitted": ["w"]}, "'w' is declared omitted but was sent"),
+    "omits what is nowhere": ({"omitted": ["v"]}, "'v' is omitted but the model has no such tensor"),
+    "digest of something else": ({"digest": digest_of(b"x")}, f"announced as {digest_of(b'x')}"),
+    "digest of no kind": ({"digest": "../../../etc/passwd"}, "../../../etc/passwd"),
+}
+
+
+async def test_a_claim_that_cannot_be_true(tmp_path: Path) -> None:
+    async with court(tmp_path, len(CLAIMS)) as held:
+        for name, (claim, words) in CLAIMS.items():
+            await held.called()
+            await held.hears(held.liar.send(held.honest, round=held.round, **claim), words)
+            assert held.spooled == [], name
+            await held.recants()
+
+
+async def test_a_transfer_that_is_not_what_was_offered(tmp_path: Path) -> None:
+    async with court(tmp_path, 7) as held:
+        liar = held.liar
+
+        # More bytes than announced: none of them is kept.
+        await held.called()
+        content = held.honest
+        upload = (await liar.offer(content, round=held.round)).upload
+        await held.hears(liar.push(upload, content, b"\0"), f"more than the {len(content)} bytes announced")
+        assert held.spooled == []
+        await held.recants()
+
+        # Fewer: they are kept, but do not count; the next offer is told how many, and goes on from there.
+        await held.called()
+        content, half = held.honest, len(held.honest) // 2
+        upload = (await liar.offer(content, round=held.round)).upload
+        error = await refused(liar.push(upload, content[:half]))
+        assert (status_of(error), error.what) == ("UNAVAILABLE", f"the transfer ended after {half} of {2 * half} bytes")
+        again = await liar.offer(content, round=held.round)
+        assert (again.upload, again.offset) == (upload, half)
+        # Only from there.
+        for wrong in (0, half - 1, half + 1, 10**19):
+            assert (await refused(liar.push(upload, content[half:], offset=wrong))).code == "Conflict"
+        assert (await refused(liar.push(upload, content[half:], offset="-1"))).code == "BadInput"
+        assert (await liar.push(upload, content[half:], offset=half)).accepted
+        await held.made.until("round_committed", held.run, round=held.round)
+
+        # The rest is not that of the same file.
+        await held.called()
+        content, half = held.honest, len(held.honest) // 2
+        upload = (await liar.offer(content, round=held.round)).upload
+        await refused(liar.push(upload, content[:half]))
+        await held.hears(liar.push(upload, held.adding(4)[half:], offset=half), "announced as")
+        assert held.spooled == []
+        await held.recants()
+
+        # A part that nobody will ever complete does not stay: the next file takes its place.
+        await held.called()
+        other = held.adding(4)
+        upload = (await liar.offer(other, round=held.round)).upload
+        await refused(liar.push(upload, other[:100]))
+        assert len(held.spooled) == 1
+        await held.recants()
+        assert held.spooled == []
+
+        # What was never offered, or by somebody else.
+        await held.called()
+        content = held.honest
+        async with stranger(held.made.workspaces["liar"]) as twin:
+            assert twin.instance == "liar_1"
+            upload = (await liar.offer(content, round=held.round)).upload
+            for unknown in (upload, "", "0" * 64, "../../etc"):
+                assert (await refused(twin.push(unknown, content))).code == "NotFound", unknown
+            # Whoever the admin has sent out of the run takes no part in it, whatever it sends.
+            await command(held.made.session, "abort client liar_1")
+            twin.run = held.run
+            error = await refused(twin.send(content, round=held.round))
+            assert error.what == f"Contribution refused: liar_1 takes no part in run {held.run}"
+        await held.recants()
+
+        # A client has no packages, an admin no updates.
+        await held.called()
+        assert (await refused(liar.smuggle("job", b"PK"))).what == "a client may not do this"
+        async with stranger(held.made.workspaces[ADMIN], "admin") as admin:
+            admin.run = held.run
+            assert (await refused(admin.send(held.honest, round=held.round))).what == "a admin may not do this"
+            assert (await refused(admin.take_part(held.run))).what == "a admin may not do this"
+        await held.recants()
+
+        # The files of others are not for it.
+        await held.called()
+        job = write_job(tmp_path / "next", code=CODE, num_rounds=0)
+        await held.made.session.submit(job)  # a run that the liar is not invited to yet
+        package = pack(job, tmp_path / "next.zip")
+        for digest in (package.digest, digest_of(b"anything")):
+            error = await refused(liar.pull(pb.FileRef(digest=digest, size=package.size)))
+            assert error.what == "this file is not, or no longer, for this client"
+        await held.recants()
+
+
+async def test_an_update_for_another_round_or_run_or_a_second_one(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with (
+        gates(data, ("a", 0), ("a", 1)) as (first, second),
+        court(tmp_path, 2, data) as held,
+    ):
+        liar, run, start = held.liar, held.run, "Contribution refused: "
+        queued = await held.made.session.submit(write_job(tmp_path / "next", code=CODE, num_rounds=0))
+        await held.called()
+        content = held.honest
+        for number in (1, -1, 2**31 - 1):
+            await held.hears(liar.send(content, round=number), f"{start}round {number} of run {run} is not open")
+        for foreign in (queued, 999, -1, 2**63 - 1):
+            error = await refused(liar.send(content, round=0, run=foreign))
+            assert error.what == f"{start}liar takes no part in run {foreign}"
+
+        # Twice, while the round is open: the same is known already, another one is refused.
+        await first.reached()
+        await liar.send(content, round=0)
+        assert (await liar.offer(content, round=0)).have
+        await held.hears(liar.send(held.adding(9), round=0), f"{start}liar has already contributed to round 0")
+        first.open()
+        await held.made.until("round_committed", run, round=0)
+
+        # Too late: begun in round 0, whole in round 1.
+        await second.reached()
+        await held.hears(liar.send(held.adding(9), round=0), f"{start}it is for round 0, the current round is 1")
+        await held.called()
+        assert held.round == 1
+        second.open()
+        await held.recants()
+        refusals = [e.data["reason"] for e in await held.made.ended(run) if e.kind == "update_refused"]
+        assert len(refusals) == 5
