@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from rondo.base.clock import Clock, SystemClock
 from rondo.base.disk import disk_errors
-from rondo.base.errors import Conflict
+from rondo.base.errors import Conflict, RondoError
 from rondo.blobs import local
 from rondo.ledger import events, runs
 from rondo.ledger import rounds as round_rows
@@ -40,22 +40,34 @@ log = logging.getLogger("rondo.server")
 
 
 class Revoked:
-    """Is this certificate revoked? The signed list is read again whenever its file changes."""
+    """Is this certificate revoked? The signed list is read again whenever its file changes.
+
+    At the start a list that does not verify is refused; later (it may be half copied) the last good one stands.
+    """
 
     def __init__(self, kit: Kit) -> None:
         self._kit = kit
         self._path = kit.folder / REVOKED
-        self._seen = -1.0
+        self._seen = self._changed()
         self._list = revocations(kit)
 
     def __call__(self, fingerprint: str) -> bool:
-        changed = self._path.stat().st_mtime_ns if self._path.exists() else 0
+        changed = self._changed()
         if changed != self._seen:
-            fresh = revocations(self._kit)
-            if fresh.number >= self._list.number:
-                self._list = fresh
             self._seen = changed
+            try:
+                fresh = revocations(self._kit)
+                self._list = self._list.replaced_by(fresh, str(self._path))
+                log.info("revocation list number %d is in force", fresh.number)
+            except RondoError as error:
+                log.error("%s; revocation list number %d stays in force", error, self._list.number)
         return self._list.entry(fingerprint) is not None
+
+    def _changed(self) -> int:
+        try:
+            return self._path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return 0
 
 
 @dataclass(frozen=True)
