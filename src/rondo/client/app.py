@@ -5,18 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable
 from pathlib import Path
 
-from rondo.base.errors import ProtocolBroken, Refused, RondoError, Unreachable
+from rondo.base.errors import ProtocolBroken, Refused, RondoError, YourFault
 from rondo.client.seat import Seat, site_secret, take_seat
 from rondo.client.tasks import Engagement, Place
-from rondo.client.telling import tell
+from rondo.client.telling import patiently, tell
 from rondo.jobs.unpacked import unpack_once
 from rondo.net import methods
 from rondo.net.channel import Channel, open_channel
 from rondo.net.errors import status_of
-from rondo.net.retry import Backoff, keep_trying
+from rondo.net.retry import Backoff
 from rondo.net.transfer import pull
 from rondo.pki.kit import Kit
 from rondo.wire import PROTOCOL
@@ -29,21 +28,14 @@ SLACK = 15.0  # seconds more until the connection is taken for dead
 FAREWELL = 3.0  # seconds that saying goodbye may take
 
 
-async def join(
-    kit: Kit, version: str, data: Path | None = None, stop: asyncio.Event | None = None,
-    joined: Callable[[str], None] | None = None,
-) -> str:  # fmt: skip
+async def join(kit: Kit, version: str, data: Path | None = None, stop: asyncio.Event | None = None) -> str:
     """Be a client until ``stop`` is set or the server says to leave; returns "" or "restart".
 
     Raises ``Refused`` (identity), ``GaveUp`` (the kit's ``retry_timeout`` ran out in a model exchange), ``NoSpace``.
     """
     with take_seat(kit.workspace) as seat:
         async with open_channel(kit) as channel:
-            client = Client(kit, version, data, seat, channel)
-            await client.log_in()
-            if joined:
-                joined(client.instance)
-            return await client.live(stop or asyncio.Event())
+            return await Client(kit, version, data, seat, channel).live(stop or asyncio.Event())
 
 
 class Client:
@@ -61,6 +53,8 @@ class Client:
         self._engaged: tuple[Engagement, asyncio.Task[None]] | None = None
         self._asks: dict[str, asyncio.Task[None]] = {}
         self._changed = asyncio.Event()
+        self._logged_in = asyncio.Event()
+        self._logging_in = asyncio.Lock()
 
     async def log_in(self) -> None:
         """Take up the seat's session, or a new one. Patient while the server is not there."""
@@ -69,14 +63,15 @@ class Client:
             project=self._kit.project, name=self._kit.name, protocol=PROTOCOL, version=self._version,
             role="client", token=earlier.token if earlier else "",
         )  # fmt: skip
-        welcome = await keep_trying(lambda: self._channel.call(methods.REGISTER, hello, timeout=SLACK), self._patient)
+        welcome = await patiently(lambda: self._channel.call(methods.REGISTER, hello, timeout=SLACK), self._patient)
         self.instance, self._heartbeat = welcome.instance, welcome.heartbeat
         self._seat.remember(welcome.instance, welcome.token)
         self._channel.token = welcome.token
+        self._logged_in.set()
         log.info("Successfully registered client:%s for %s.", welcome.instance, welcome.project)
 
     async def live(self, stop: asyncio.Event) -> str:
-        """Beat, wait for orders and carry them out, until told to stop; says goodbye."""
+        """Log in, beat, wait for orders and carry them out, until told to stop; says goodbye."""
         ways = [
             asyncio.create_task(stop.wait()),
             asyncio.create_task(self._orders()),
@@ -91,8 +86,12 @@ class Client:
             for way in ways:
                 way.cancel()
             await asyncio.gather(*ways, return_exceptions=True)
+            for answer in self._asks.values():
+                answer.cancel()
+            await asyncio.gather(*self._asks.values(), return_exceptions=True)
             await self._disengage()
-            await self._quit()
+            if self._logged_in.is_set():
+                await self._quit()
         return str(how)
 
     async def _quit(self) -> None:
@@ -105,25 +104,30 @@ class Client:
 
     async def _beat(self) -> None:
         """A sign of life every ``heartbeat`` seconds; a lost one is followed by the next."""
+        await self._logged_in.wait()
         while True:
             await asyncio.sleep(self._heartbeat)  # the interval itself, nothing is waited for
             try:
                 await self._channel.call(methods.BEAT, pb.Beat(), timeout=SLACK)
-            except (Unreachable, ProtocolBroken) as error:
-                log.info("heartbeat: %s", error)
             except Refused as error:
                 await self._again(error)
+            except RondoError as error:
+                log.info("heartbeat: %s", error)
 
     async def _again(self, error: Refused) -> None:
         """The server does not know this session any more: log in again. Any other refusal is final."""
         if status_of(error) != "UNAUTHENTICATED":
             raise error
-        log.warning("%s; logging in again", error)
-        await self.log_in()
+        lost = self._channel.token
+        async with self._logging_in:
+            if self._channel.token == lost:  # otherwise somebody else has done it meanwhile
+                log.warning("%s; logging in again", error)
+                await self.log_in()
 
     # ---- orders
 
     async def _orders(self) -> str:
+        await self.log_in()
         while True:
             order = await self._next()
             match order.WhichOneof("what"):
@@ -157,11 +161,13 @@ class Client:
                 await asyncio.wait((call, change), return_when=asyncio.FIRST_COMPLETED)
                 if call.done():
                     return call.result()
-            except Unreachable as error:
-                # Whoever asks for a model has the kit's patience, whoever trains has all the time there is (S1).
-                await (tries if holding.phase == "working" else exchange).pause(error)
             except Refused as error:
                 await self._again(error)
+            except YourFault:
+                raise
+            except RondoError as error:
+                # Whoever asks for a model has the kit's patience, whoever trains has all the time there is (S1).
+                await (tries if holding.phase == "working" else exchange).pause(error)
             finally:
                 call.cancel()
                 change.cancel()

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-from rondo.base.errors import RondoError
+from rondo.base.errors import RondoError, YourFault
 from rondo.net import methods
 from rondo.net.channel import Channel
-from rondo.net.retry import Backoff, keep_trying
+from rondo.net.retry import Backoff
 from rondo.wire import rondo_pb2 as pb
 from rondo.worker.host import TaskFailed
 
+T = TypeVar("T")
 Say = Callable[[pb.Report], Awaitable[pb.ReportReply]]
 
 log = logging.getLogger("rondo.client")
@@ -22,9 +24,24 @@ OFTEN = 0.5  # seconds between two notes of the same phase
 LONGEST = 20_000  # characters of a traceback that travel
 
 
+async def patiently(step: Callable[[], Awaitable[T]], backoff: Backoff) -> T:
+    """The result of ``step``, repeated while it is the line's fault or the server's: its disk, its ledger, a defect.
+
+    Raises what this client did wrong (``YourFault``), and ``GaveUp``.
+    """
+    tries = backoff.tries()
+    while True:
+        try:
+            return await step()
+        except YourFault:
+            raise
+        except RondoError as error:
+            await tries.pause(error)
+
+
 async def tell(channel: Channel, report: pb.Report, backoff: Backoff) -> pb.ReportReply:
     """Report until the server has heard it. Raises ``GaveUp`` when the patience of ``backoff`` ends."""
-    return await keep_trying(lambda: channel.call(methods.REPORT, report, timeout=SOON), backoff)
+    return await patiently(lambda: channel.call(methods.REPORT, report, timeout=SOON), backoff)
 
 
 class Telling:
