@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from rondo.base.errors import BadInput, Conflict, GaveUp, LedgerBusy, NoSpace, NotFound, ProtocolBroken, Unreachable
+from rondo.base.errors import BadInput, Conflict, GaveUp, LedgerBusy, NoSpace, NotFound, ProtocolBroken
 from rondo.net.calls import Call
 from rondo.net.channel import Channel, open_channel
 from rondo.net.methods import OFFER, PULL
 from rondo.net.part import Part, part_size
-from rondo.net.transfer import pull, push, read_chunks, receive
+from rondo.net.transfer import pull, push, read_chunks
 from rondo.net.tuning import CHUNK, MIB, Tuning
 from rondo.tensors.digest import FileInfo, file_digest
 from rondo.wire import rondo_pb2 as pb
@@ -263,11 +263,6 @@ async def test_a_busy_ledger_is_asked_again(authority: Authority, depot: Depot, 
 # What the receiving end sees to.
 
 
-async def chunks_of(*chunks: bytes) -> AsyncGenerator[bytes, None]:
-    for chunk in chunks:
-        yield chunk
-
-
 async def test_content_that_is_not_wanted_ends_the_upload_at_once(
     authority: Authority, depot: Depot, tmp_path: Path
 ) -> None:
@@ -290,55 +285,6 @@ async def test_content_that_is_not_wanted_ends_the_upload_at_once(
     assert sum(fed) == 3 * MIB
     assert proxy.passed[Way.UP] < 30 * MIB
     assert part_size(depot.path(file.digest)) == 0
-
-
-async def test_on_resuming_the_check_sees_every_byte_once_and_in_order(tmp_path: Path) -> None:
-    file, into = write_file(tmp_path / "whole", 3 * MIB + 7), tmp_path / "in"
-    content = file.path.read_bytes()
-    with pytest.raises(Unreachable, match=f"ended after {MIB} of"):
-        await receive(chunks_of(content[:MIB]), into, ref(file), offset=0)
-    assert part_size(into) == MIB and not into.exists()
-    seen: list[bytes] = []
-    got = await receive(chunks_of(content[MIB:]), into, ref(file), offset=MIB, check=seen.append)
-    assert b"".join(seen) == content
-    assert got == FileInfo(into, file.digest, file.size)
-    assert into.read_bytes() == content
-
-
-async def test_bytes_for_another_offset_are_not_taken(tmp_path: Path) -> None:
-    file = write_file(tmp_path / "whole", 10)
-    with pytest.raises(Conflict, match="0 bytes are here, not 5"):
-        await receive(chunks_of(b"12345"), tmp_path / "in", ref(file), offset=5)
-
-
-async def test_a_new_connection_supersedes_one_that_hangs(tmp_path: Path) -> None:
-    file, into = write_file(tmp_path / "whole", 4 * MIB), tmp_path / "in"
-    content = file.path.read_bytes()
-    at, go = asyncio.Event(), asyncio.Event()
-
-    async def hanging() -> AsyncIterator[bytes]:
-        yield content[:MIB]
-        yield content[MIB : 2 * MIB]
-        at.set()
-        await go.wait()
-        yield content[2 * MIB : 3 * MIB]
-
-    async with asyncio.TaskGroup() as group:
-        old = group.create_task(_conflict(hanging(), into, file))
-        await at.wait()
-        offset = MIB if part_size(into) < 2 * MIB else 2 * MIB
-        async with Part(into, ref(file), takeover=True) as part:
-            offset = part.done
-        got = await receive(chunks_of(content[offset:]), into, ref(file), offset=offset)
-        go.set()
-        assert "another connection" in (await old).what
-    assert got.path.read_bytes() == content
-
-
-async def _conflict(chunks: AsyncIterator[bytes], into: Path, file: FileInfo) -> Conflict:
-    with pytest.raises(Conflict) as caught:
-        await receive(chunks, into, ref(file), offset=0)
-    return caught.value
 
 
 async def test_two_pulls_to_one_place_do_not_mix(authority: Authority, depot: Depot, tmp_path: Path) -> None:
@@ -384,13 +330,6 @@ async def test_a_cancelled_pull_leaves_what_it_has_and_lets_go(
         assert 0 < part_size(tmp_path / "got") < 64 * MIB
         await pull(channel, ref(file), tmp_path / "got", backoff())
     assert file_digest(tmp_path / "got").digest == file.digest
-
-
-async def test_a_durable_file_is_whole_too(tmp_path: Path) -> None:
-    file = write_file(tmp_path / "whole", 100)
-    async with Part(tmp_path / "in", ref(file), durable=True) as part:
-        await asyncio.to_thread(part.append, file.path.read_bytes())
-        assert (await part.finish()).digest == file.digest
 
 
 async def test_the_loop_is_free_while_files_move(authority: Authority, depot: Depot, tmp_path: Path) -> None:

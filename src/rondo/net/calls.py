@@ -67,15 +67,22 @@ Handler = Callable[[Any, Any], Any]
 Handlers = Mapping[Method[Any, Any], Handler]
 
 
-def rpc(method: Method[Any, Any], handler: Handler) -> Any:
-    """gRPC's own form of a handler: bytes in and out, errors turned into statuses."""
-    match method.kind:
-        case Kind.UNARY:
-            return grpc.unary_unary_rpc_method_handler(_unary(method, handler))
-        case Kind.DOWN:
-            return grpc.unary_stream_rpc_method_handler(_down(method, handler))
-        case Kind.UP:
-            return grpc.stream_unary_rpc_method_handler(_up(method, handler))
+def rpc(method: Method[Any, Any], handler: Handler, running: set[asyncio.Task[Any]]) -> Any:
+    """gRPC's own form of a handler: bytes in and out, errors turned into statuses. ``running``: calls in progress."""
+    answering, form = {
+        Kind.UNARY: (_unary, grpc.unary_unary_rpc_method_handler),
+        Kind.DOWN: (_down, grpc.unary_stream_rpc_method_handler),
+        Kind.UP: (_up, grpc.stream_unary_rpc_method_handler),
+    }[method.kind]
+    answer = answering(method, handler)
+
+    async def serve(request: Any, context: Any) -> Any:
+        if task := asyncio.current_task():
+            running.add(task)
+            task.add_done_callback(running.discard)
+        return await _settled(method, context, answer(request, context))
+
+    return form(serve)
 
 
 def _unary(method: Method[Any, Any], handler: Handler) -> Handler:
@@ -83,10 +90,7 @@ def _unary(method: Method[Any, Any], handler: Handler) -> Handler:
         reply = await handler(_decoded(method.request, raw), _call(method, context))
         return method.reply.encode(reply)
 
-    async def serve(raw: bytes, context: Any) -> bytes:
-        return await _settled(method, context, answer(raw, context))
-
-    return serve
+    return answer
 
 
 def _down(method: Method[Any, Any], handler: Handler) -> Handler:
@@ -95,10 +99,7 @@ def _down(method: Method[Any, Any], handler: Handler) -> Handler:
             async for reply in replies:
                 await context.write(method.reply.encode(reply))
 
-    async def serve(raw: bytes, context: Any) -> None:
-        await _settled(method, context, answer(raw, context))
-
-    return serve
+    return answer
 
 
 def _up(method: Method[Any, Any], handler: Handler) -> Handler:
@@ -106,7 +107,7 @@ def _up(method: Method[Any, Any], handler: Handler) -> Handler:
         while isinstance(raw := await context.read(), bytes):  # EOF is not
             yield _decoded(method.request, raw)
 
-    async def answer(context: Any) -> bytes:
+    async def answer(_: object, context: Any) -> bytes:
         try:
             async with aclosing(requests(context)) as decoded:
                 reply = await handler(decoded, _call(method, context))
@@ -116,10 +117,7 @@ def _up(method: Method[Any, Any], handler: Handler) -> Handler:
         await _heard_enough(context)
         return method.reply.encode(reply)
 
-    async def serve(_: object, context: Any) -> bytes:
-        return await _settled(method, context, answer(context))
-
-    return serve
+    return answer
 
 
 async def _heard_enough(context: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -38,9 +39,10 @@ async def open_server(
     """
     one_arena()
     server = grpc.aio.server(options=server_options(tuning or Tuning()))
+    running: set[asyncio.Task[Any]] = set()
     services: dict[str, dict[str, Any]] = {}
     for method, handler in handlers.items():
-        services.setdefault(f"rondo.v1.{method.service}", {})[method.name] = rpc(method, handler)
+        services.setdefault(f"rondo.v1.{method.service}", {})[method.name] = rpc(method, handler, running)
     server.add_generic_rpc_handlers(
         tuple(grpc.method_handlers_generic_handler(name, rpcs) for name, rpcs in services.items())
     )
@@ -51,6 +53,8 @@ async def open_server(
         yield Server(server, bound)
     finally:
         await server.stop(None)
+        if running:  # gRPC does not wait for the tasks of calls that it has cancelled
+            await asyncio.wait(running)
 
 
 def _listen(server: grpc.aio.Server, bind: str, port: int, keys: grpc.ServerCredentials) -> int:
