@@ -1,4 +1,4 @@
-"""Somebody with a real kit who does not play fair: real TLS, real calls, but what is said and sent is up to the test."""
+"""Somebody with a real kit who does not play fair: real TLS and calls, but what is said and sent is up to the test."""
 
 from __future__ import annotations
 

@@ -221,83 +221,77 @@ async def test_a_claim_that_cannot_be_true(tmp_path: Path) -> None:
 
 
 async def test_a_transfer_that_is_not_what_was_offered(tmp_path: Path) -> None:
-    async with court(tmp_path, 7) as held:
-        liar = held.liar
+    async with court(tmp_path, 6) as held:
+        for lie in (_more_bytes, _fewer_bytes, _another_rest, _given_up, _uploads_of_others, _files_of_others):
+            await held.called()
+            await lie(held, tmp_path)
+            await held.recants()
+            assert held.spooled == []
 
-        # More bytes than announced: none of them is kept.
-        await held.called()
-        content = held.honest
-        upload = (await liar.offer(content, round=held.round)).upload
-        await held.hears(liar.push(upload, content, b"\0"), f"more than the {len(content)} bytes announced")
-        assert held.spooled == []
-        await held.recants()
 
-        # Fewer: they are kept, but do not count; the next offer is told how many, and goes on from there.
-        await held.called()
-        content, half = held.honest, len(held.honest) // 2
-        upload = (await liar.offer(content, round=held.round)).upload
-        error = await refused(liar.push(upload, content[:half]))
-        assert (status_of(error), error.what) == ("UNAVAILABLE", f"the transfer ended after {half} of {2 * half} bytes")
-        again = await liar.offer(content, round=held.round)
-        assert (again.upload, again.offset) == (upload, half)
-        # Only from there.
-        for wrong in (0, half - 1, half + 1, 10**19):
-            assert (await refused(liar.push(upload, content[half:], offset=wrong))).code == "Conflict"
-        assert (await refused(liar.push(upload, content[half:], offset="-1"))).code == "BadInput"
-        assert (await liar.push(upload, content[half:], offset=half)).accepted
-        await held.made.until("round_committed", held.run, round=held.round)
+async def _more_bytes(held: Court, _: Path) -> None:
+    """More than announced: none of them is kept."""
+    upload = (await held.liar.offer(held.honest, round=held.round)).upload
+    await held.hears(held.liar.push(upload, held.honest, b"\0"), f"more than the {len(held.honest)} bytes announced")
+    assert held.spooled == []
 
-        # The rest is not that of the same file.
-        await held.called()
-        content, half = held.honest, len(held.honest) // 2
-        upload = (await liar.offer(content, round=held.round)).upload
-        await refused(liar.push(upload, content[:half]))
-        await held.hears(liar.push(upload, held.adding(4)[half:], offset=half), "announced as")
-        assert held.spooled == []
-        await held.recants()
 
-        # A part that nobody will ever complete does not stay: the next file takes its place.
-        await held.called()
-        other = held.adding(4)
-        upload = (await liar.offer(other, round=held.round)).upload
-        await refused(liar.push(upload, other[:100]))
-        assert len(held.spooled) == 1
-        await held.recants()
-        assert held.spooled == []
+async def _fewer_bytes(held: Court, _: Path) -> None:
+    """They are kept, but do not count; the next offer is told how many, and only from there it goes on."""
+    liar, content, half = held.liar, held.honest, len(held.honest) // 2
+    upload = (await liar.offer(content, round=held.round)).upload
+    error = await refused(liar.push(upload, content[:half]))
+    assert (status_of(error), error.what) == ("UNAVAILABLE", f"the transfer ended after {half} of {2 * half} bytes")
+    again = await liar.offer(content, round=held.round)
+    assert (again.upload, again.offset) == (upload, half)
+    for wrong in (0, half - 1, half + 1, 10**19):
+        assert (await refused(liar.push(upload, content[half:], offset=wrong))).code == "Conflict"
+    assert (await refused(liar.push(upload, content[half:], offset="-1"))).code == "BadInput"
 
-        # What was never offered, or by somebody else.
-        await held.called()
-        content = held.honest
-        async with stranger(held.made.workspaces["liar"]) as twin:
-            assert twin.instance == "liar_1"
-            upload = (await liar.offer(content, round=held.round)).upload
-            for unknown in (upload, "", "0" * 64, "../../etc"):
-                assert (await refused(twin.push(unknown, content))).code == "NotFound", unknown
-            # Whoever the admin has sent out of the run takes no part in it, whatever it sends.
-            await command(held.made.session, "abort client liar_1")
-            twin.run = held.run
-            error = await refused(twin.send(content, round=held.round))
-            assert error.what == f"Contribution refused: liar_1 takes no part in run {held.run}"
-        await held.recants()
 
-        # A client has no packages, an admin no updates.
-        await held.called()
-        assert (await refused(liar.smuggle("job", b"PK"))).what == "a client may not do this"
-        async with stranger(held.made.workspaces[ADMIN], "admin") as admin:
-            admin.run = held.run
-            assert (await refused(admin.send(held.honest, round=held.round))).what == "a admin may not do this"
-            assert (await refused(admin.take_part(held.run))).what == "a admin may not do this"
-        await held.recants()
+async def _another_rest(held: Court, _: Path) -> None:
+    """The rest that comes is not that of the file begun."""
+    content, half = held.honest, len(held.honest) // 2
+    upload = (await held.liar.offer(content, round=held.round)).upload
+    await refused(held.liar.push(upload, content[:half]))
+    await held.hears(held.liar.push(upload, held.adding(4)[half:], offset=half), "announced as")
+    assert held.spooled == []
 
-        # The files of others are not for it.
-        await held.called()
-        job = write_job(tmp_path / "next", code=CODE, num_rounds=0)
-        await held.made.session.submit(job)  # a run that the liar is not invited to yet
-        package = pack(job, tmp_path / "next.zip")
-        for digest in (package.digest, digest_of(b"anything")):
-            error = await refused(liar.pull(pb.FileRef(digest=digest, size=package.size)))
-            assert error.what == "this file is not, or no longer, for this client"
-        await held.recants()
+
+async def _given_up(held: Court, _: Path) -> None:
+    """A part that nobody will ever complete stays only until the next file comes."""
+    other = held.adding(4)
+    upload = (await held.liar.offer(other, round=held.round)).upload
+    await refused(held.liar.push(upload, other[:100]))
+    assert len(held.spooled) == 1
+
+
+async def _uploads_of_others(held: Court, _: Path) -> None:
+    """What was never offered, or by somebody else, or by whom the admin has sent out of the run."""
+    async with stranger(held.made.workspaces["liar"]) as twin:
+        assert twin.instance == "liar_1"
+        upload = (await held.liar.offer(held.honest, round=held.round)).upload
+        for unknown in (upload, "", "0" * 64, "../../etc"):
+            assert (await refused(twin.push(unknown, held.honest))).code == "NotFound", unknown
+        await command(held.made.session, "abort client liar_1")
+        twin.run = held.run
+        error = await refused(twin.send(held.honest, round=held.round))
+        assert error.what == f"Contribution refused: liar_1 takes no part in run {held.run}"
+
+
+async def _files_of_others(held: Court, folder: Path) -> None:
+    """A client sends no packages and gets only its own files, an admin sends no updates."""
+    assert (await refused(held.liar.smuggle("job", b"PK"))).what == "a client may not do this"
+    async with stranger(held.made.workspaces[ADMIN], "admin") as admin:
+        admin.run = held.run
+        assert (await refused(admin.send(held.honest, round=held.round))).what == "an admin may not do this"
+        assert (await refused(admin.take_part(held.run))).what == "an admin may not do this"
+    job = write_job(folder / "next", code=CODE, num_rounds=0)
+    await held.made.session.submit(job)  # a run that the liar is not invited to yet
+    package = pack(job, folder / "next.zip")
+    for digest in (package.digest, digest_of(b"anything")):
+        error = await refused(held.liar.pull(pb.FileRef(digest=digest, size=package.size)))
+        assert error.what == "this file is not, or no longer, for this client"
 
 
 async def test_an_update_for_another_round_or_run_or_a_second_one(tmp_path: Path) -> None:
@@ -323,6 +317,7 @@ async def test_an_update_for_another_round_or_run_or_a_second_one(tmp_path: Path
         await held.hears(liar.send(held.adding(9), round=0), f"{start}liar has already contributed to round 0")
         first.open()
         await held.made.until("round_committed", run, round=0)
+        assert (await held.liar.offer(content, round=0)).have  # it asks again whether that has arrived
 
         # Too late: begun in round 0, whole in round 1.
         await second.reached()

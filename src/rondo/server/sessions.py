@@ -22,6 +22,7 @@ from rondo.ledger.sessions import Session
 from rondo.net.calls import Call, Peer
 from rondo.net.errors import with_status
 from rondo.pki.kit import Kit
+from rondo.pki.revocation import Revoked
 from rondo.server.store import Store
 from rondo.wire import OLDEST, PROTOCOL
 from rondo.wire import rondo_pb2 as pb
@@ -34,7 +35,7 @@ SWEEP = 1.0  # seconds between looks at the table
 
 
 class Sessions:
-    def __init__(self, store: Store, kit: Kit, revoked: Callable[[str], bool]) -> None:
+    def __init__(self, store: Store, kit: Kit, revoked: Callable[[str], Revoked | None]) -> None:
         self._store = store
         self._kit = kit
         self._revoked = revoked
@@ -72,8 +73,7 @@ class Sessions:
         )
 
     def _check(self, hello: pb.Hello, peer: Peer) -> None:
-        if self._revoked(peer.fingerprint):
-            raise Refused("this certificate has been revoked", where=hello.name, hint="ask the lead IT for a new kit")
+        self._not_revoked(peer)
         if hello.project != self._kit.project:
             raise BadInput(
                 "Requested task does not match the current server task", where=f"{hello.project} != {self._kit.project}"
@@ -93,6 +93,12 @@ class Sessions:
             raise Refused(
                 f"protocol {hello.protocol} is too old", hint=f"this server speaks {OLDEST} to {PROTOCOL}: upgrade"
             )
+
+    def _not_revoked(self, peer: Peer) -> None:
+        entry = self._revoked(peer.fingerprint)
+        if entry is not None:
+            why = f"this certificate has been revoked{': ' if entry.reason else ''}{entry.reason}"
+            raise Refused(why, where=peer.common_name, hint="ask the lead IT for a new kit")
 
     def _admit(self, tx: Tx, hello: pb.Hello, peer: Peer) -> tuple[Session, str, bool]:
         now = self._store.clock.now()
@@ -132,16 +138,16 @@ class Sessions:
         """The session behind a call. Raises ``Refused``: unknown token, another certificate, revoked, wrong role."""
         if not call.token:
             raise BadInput("no token", hint="register first")
+        self._not_revoked(call.peer)
         session = self._known.get(token_hash(call.token))
         if session is None:
             session = await self._returning(token_hash(call.token))
         if session.fingerprint != call.peer.fingerprint:
             refused = Refused("this token belongs to another certificate", where=session.instance)
             raise with_status(refused, "UNAUTHENTICATED")
-        if self._revoked(call.peer.fingerprint):
-            raise Refused("this certificate has been revoked", where=session.instance)
         if session.role not in roles:
-            raise Refused(f"a {session.role} may not do this", where=session.instance)
+            article = "an" if session.role == "admin" else "a"
+            raise Refused(f"{article} {session.role} may not do this", where=session.instance)
         self._seen[session.token] = self._store.clock.now()
         return session
 
@@ -190,7 +196,9 @@ class Sessions:
         self._waiting.pop(session.token, None)
         self._store.bell.ring(f"client:{session.instance}", "sessions")
         if session.role == "client":
-            how = "Remove the dead Client." if reason == "silent" else "Client has left."
+            how = {"silent": "Remove the dead Client.", "revoked": "Remove the revoked Client."}.get(
+                reason, "Client has left."
+            )
             log.info(
                 "%s Name: %s Session: %s  Total clients: %d", how, session.instance, session.token[:8], self._total()
             )
@@ -214,21 +222,28 @@ class Sessions:
             self._known[token] = replace(session, state=state)
 
     async def sweep(self, gone: Callable[[Session], None]) -> None:
-        """For ever: tell who is away, remove who has been silent too long, write down who was heard of."""
+        """For ever: tell who is away, remove who was silent too long or is revoked, write down who was heard of."""
         written = self._store.clock.now()
         while True:
             await asyncio.sleep(SWEEP)  # the sweep is a clock, it waits for nobody
             now = self._store.clock.now()
             for token, session in list(self._known.items()):
                 silent = 0.0 if self._waiting[token] else now - self._seen.get(token, now)
-                if session.role == "client" and silent > self._kit.settings.heart_beat_timeout:
-                    await self.end(session, "silent")
-                    gone(session)
+                too_long = session.role == "client" and silent > self._kit.settings.heart_beat_timeout
+                if self._revoked(session.fingerprint) is not None:
+                    await self._remove(session, "revoked", gone)
+                elif too_long:
+                    await self._remove(session, "silent", gone)
                 elif session.role == "client" and session.state == "here" and silent > AWAY_AFTER:
                     await self._mark(token, "away", "no connection")
             if now - written > HEARTBEAT / 4:
                 written = now
                 await self._store.read(rows.seen, dict(self._seen))
+
+    async def _remove(self, session: Session, reason: str, gone: Callable[[Session], None]) -> None:
+        await self.end(session, reason)
+        if session.role == "client":
+            gone(session)
 
 
 def _instance(name: str, taken: set[str]) -> str:
