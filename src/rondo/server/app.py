@@ -26,6 +26,7 @@ from rondo.net.kits import revocations
 from rondo.net.server import open_server
 from rondo.pki.kit import Kit
 from rondo.pki.revocation import REVOKED
+from rondo.pki.revocation import Revoked as Entry
 from rondo.policy.authorization import load_authorization
 from rondo.policy.policy import OpenPolicy
 from rondo.server.frontdesk import Frontdesk
@@ -40,7 +41,7 @@ log = logging.getLogger("rondo.server")
 
 
 class Revoked:
-    """Is this certificate revoked? The signed list is read again whenever its file changes.
+    """The entry of a revoked certificate, None for any other. The signed list is read again whenever its file changes.
 
     At the start a list that does not verify is refused; later (it may be half copied) the last good one stands.
     """
@@ -51,7 +52,7 @@ class Revoked:
         self._seen = self._changed()
         self._list = revocations(kit)
 
-    def __call__(self, fingerprint: str) -> bool:
+    def __call__(self, fingerprint: str) -> Entry | None:
         changed = self._changed()
         if changed != self._seen:
             self._seen = changed
@@ -61,7 +62,7 @@ class Revoked:
                 log.info("revocation list number %d is in force", fresh.number)
             except RondoError as error:
                 log.error("%s; revocation list number %d stays in force", error, self._list.number)
-        return self._list.entry(fingerprint) is not None
+        return self._list.entry(fingerprint)
 
     def _changed(self) -> int:
         try:
@@ -85,9 +86,9 @@ async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[
     """Serve until ``stop`` is set; ``started`` is told the ports once all is ready."""
     async with _store(kit, how) as store:
         await _take_up(store, how.fresh)
-        sessions, live = Sessions(store, kit, Revoked(kit)), Runs(store)
-        await sessions.load()
         rights = _rights(kit)
+        sessions, live = Sessions(store, kit, Revoked(kit)), Runs(store, rights)
+        await sessions.load()
         gateway = Gateway(store, sessions, Intake(store, sessions, live, rights), live)
         desk = Frontdesk(store, sessions, live, rights, stop.set)
         ports = sorted({kit.port, kit.admin_port})

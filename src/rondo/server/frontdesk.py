@@ -73,6 +73,7 @@ class Frontdesk:
                 return
             if not found:
                 await self._store.bell.wait("events", ticket)
+                await self._sessions.who(call, "admin")  # it may have been revoked meanwhile
 
 
 def _news(tx: Tx, number: int, run: int | None) -> tuple[list[events.Event], bool]:
