@@ -45,11 +45,10 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def make_kits(folder: Path, layout: Layout, clock: Clock) -> dict[str, Path]:
-    """Provision and open a kit for everybody; workspaces by name (``SERVER``, ``ADMIN``, the clients)."""
-    port = layout.port or free_port()
+def project_file(layout: Layout, port: int) -> dict[str, Any]:
+    """The project file (spec 2.2) of this layout."""
     server = {"org": "hub", "cn": "localhost", "fed_learn_port": port, "admin_port": port, "auth": False}
-    project = {
+    return {
         "name": "demo",
         "config_folder": "config",
         "server": {**server, **layout.server},
@@ -57,6 +56,11 @@ def make_kits(folder: Path, layout: Layout, clock: Clock) -> dict[str, Path]:
         "admin_clients": [{"org": "hub", "email": ADMIN}],
         **layout.project,
     }
+
+
+def make_kits(folder: Path, layout: Layout, clock: Clock) -> dict[str, Path]:
+    """Provision and open a kit for everybody; workspaces by name (``SERVER``, ``ADMIN``, the clients)."""
+    project = project_file(layout, layout.port or free_port())
     order = Order(make_project(project, "the demo's project"), folder / "kits", folder / "state")
     workspaces = {}
     for made in provision(order, clock.now()).made:
