@@ -41,6 +41,8 @@ SLEEPERS: dict[str, str] = {
 LAST_RESORTS: dict[str, str] = {
     "src/rondo/worker/child.py": "a task ends there, whatever ended it; the worker reports it",
     "src/rondo/worker/program.py": "the user's program ends there",
+    "src/rondo/server/runs.py": "one run ends there with the traceback; the server goes on",
+    "src/rondo/server/rounds.py": "the task that folds ends there; what ended it goes on in the one that waits for it",
     "src/rondo/net/calls.py": "one call ends there with a number for the log; the server goes on",
 }
 

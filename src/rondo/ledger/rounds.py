@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import and_, func, insert, select, update
 
 from rondo.ledger.ledger import Tx
+from rondo.ledger.runs import OPEN, participant
 from rondo.ledger.tables import contributions, declines, metrics, rounds, runs
 
 
@@ -104,7 +105,11 @@ def end_round(tx: Tx, key: Key, state: str, now: float) -> None:
 def refusal(tx: Tx, run: int, round_number: int, task: str, client: str) -> str:
     """Why a contribution of ``client`` would not count now; "" when it would."""
     row = get(tx, (run, round_number, task))
-    now = current(tx, run)
+    now, part = current(tx, run), participant(tx, run, client)
+    if part is None or part.state == "stopped":
+        return f"Contribution refused: {client} takes no part in run {run}"
+    if tx.execute(select(runs.c.state).where(runs.c.id == run)).scalar() not in OPEN:
+        return f"Contribution refused: run {run} is over"
     if row is None or now is None:
         return f"Contribution refused: round {round_number} of run {run} is not open"
     if (now.round, now.task) != (round_number, task):

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import delete, func, insert, select, update
 
+from rondo.base.errors import RunAborted
 from rondo.ledger.ledger import Tx
 from rondo.ledger.tables import deployments, packages, participants, runs
 
@@ -104,6 +105,13 @@ def advance(tx: Tx, run: int, before: Collection[str], after: str, **values: Any
     """Compare-and-set: to ``after`` if the run is in one of ``before``; False when someone else was first."""
     where = (runs.c.id == run, runs.c.state.in_(list(before)))
     return tx.execute(update(runs).where(*where).values(state=after, **values)).rowcount == 1
+
+
+def see_open(tx: Tx, run: int) -> None:
+    """Raises ``RunAborted`` where somebody has ended the run."""
+    found = get(tx, run)
+    if found is None or found.state not in OPEN:
+        raise RunAborted(str(((found and found.error) or {}).get("error", f"run {run} is over")))
 
 
 def note(tx: Tx, run: int, **values: Any) -> None:

@@ -18,7 +18,7 @@ from rondo.ledger import sessions as session_rows
 from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import OPEN, Deployment, Run
 from rondo.rounds.events import Aborted, ClientJoined, ClientLeft
-from rondo.rounds.orders import TAKING_PART
+from rondo.rounds.orders import TAKING_PART, failure
 from rondo.server.runs import Runs
 from rondo.server.store import Store
 
@@ -222,22 +222,26 @@ class ServerDesk:
         return "Aborting the client..."
 
     async def abort_run(self, run: int | None) -> int:
-        """The run under way where no id is given. A queued run ends at once, one under way at its driver's hand."""
-        reason = f"aborted by {self.user}"
+        """The run under way where no id is given. It is over in the ledger at once, whatever befalls its driver."""
+        why = failure(f"aborted by {self.user}")
 
         def write(tx: Tx) -> int:
-            under_way = runs.open_runs(tx)
-            wanted = [line for line in under_way if run is None or line.id == run]
+            wanted = [line for line in runs.open_runs(tx) if run is None or line.id == run]
             if not wanted:
                 raise Conflict("Server training is not running." if run is None else f"run {run} is not open")
-            if runs.advance(tx, wanted[0].id, ("submitted",), "aborted", ended_at=self._store.clock.now()):
-                events.record(tx, self._store.clock.now(), wanted[0].id, "run_aborted", {"error": reason})
+            now = self._store.clock.now()
+            runs.advance(tx, wanted[0].id, OPEN, "aborted", ended_at=now, error=why)
+            events.record(tx, now, wanted[0].id, "run_aborted", why)
             return wanted[0].id
 
-        found = await self._store.do(write)
-        self._runs.tell(found, Aborted(reason))
-        self._store.bell.ring(f"run:{found}")
-        return found
+        async def end() -> int:
+            found = await self._store.do(write)
+            self._runs.tell(found, Aborted(why["error"]))
+            self._store.bell.ring(f"run:{found}")
+            await self._store.wake_participants(found)
+            return found
+
+        return await asyncio.shield(end())  # also where the admin does not wait for it
 
     async def shut_down(self, target: str) -> str:
         if target == "server":

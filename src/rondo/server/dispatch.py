@@ -5,39 +5,47 @@ The machine that decides rounds decides this too: prepared clients are the answe
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
+from rondo.base.errors import YourFault
+from rondo.jobs.facts import package_facts
 from rondo.jobs.job import Job
 from rondo.ledger import runs as rows
 from rondo.ledger import sessions as session_rows
 from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import Run
+from rondo.policy.actions import Action
 from rondo.rounds import events as e
+from rondo.rounds.orders import TAKING_PART
 from rondo.rounds.round import Plan, Round, Waiting
+from rondo.server.rights import Rights
 from rondo.server.store import Store
 
 
 class Dispatch:
     """The stage on which the gate before round one is played."""
 
-    def __init__(self, store: Store, run: Run, job: Job) -> None:
+    def __init__(self, store: Store, run: Run, job: Job, welcome: Callable[[str], bool]) -> None:
         self._store = store
         self._run = run
         self._job = job
+        self._welcome = welcome
 
     async def open(self) -> tuple[Round, list[e.Event]]:
-        parts = await self._store.do(self._invite)
+        parts, here = await self._store.do(self._invite)
         await self._store.wake_participants(self._run.id)
-        news: list[e.Event] = [e.ClientJoined(part.client) for part in parts]
+        news: list[e.Event] = [e.ClientJoined(part.client) for part in parts if part.client in here]
         news += [e.UpdateArrived(part.client) for part in parts if part.state == "prepared"]
         news += [e.TaskFailed(part.client, part.reason or {}) for part in parts if part.state == "failed"]
         return Round(Plan(self._job.server.min_clients, self._job.server.wait_after_min_clients)), news
 
-    def _invite(self, tx: Tx) -> list[rows.Participant]:
-        now = self._store.clock.now()
-        present = {part.client for part in rows.taking_part(tx, self._run.id)}
-        for session in session_rows.present(tx):
-            if session.instance not in present:
-                rows.invite(tx, self._run.id, session.instance, self._run, now)
-        return rows.taking_part(tx, self._run.id)
+    def _invite(self, tx: Tx) -> tuple[list[rows.Participant], set[str]]:
+        """Who takes part, and who is here."""
+        now, here = self._store.clock.now(), session_rows.present(tx)
+        for session in here:
+            join(tx, self._run.id, session.instance, now, self._welcome(session.name))
+        return rows.taking_part(tx, self._run.id), {session.instance for session in here}
 
     async def enough(self) -> None:
         """The grace wait starts anew after a restart: it is short, and nothing is lost by it."""
@@ -54,3 +62,38 @@ class Dispatch:
 
     async def failed(self) -> None:
         """The run's own row says so."""
+
+
+def welcoming(rights: Rights, run: Run, code: Path) -> Callable[[str], bool]:
+    """Whether whoever submitted ``run`` may deploy its package (unpacked in ``code``) to, and train it at, the site
+    of a kit. Where everybody is invited, this decides who everybody is."""
+
+    def welcome(kit: str) -> bool:
+        try:
+            rights.check(run.by, Action.DEPLOY, [kit], package_facts(code))
+            rights.check(run.by, Action.TRAIN, [kit])
+        except YourFault:
+            return False
+        return True
+
+    return welcome
+
+
+def open_to(tx: Tx, client: str) -> Run | None:
+    """The run under way that ``client`` takes part in, or may join."""
+    for run in rows.open_runs(tx):
+        part = rows.participant(tx, run.id, client)
+        if part is not None and part.state in TAKING_PART:
+            return run
+        if part is None and run.invites == "all" and run.state in ("dispatching", "running"):
+            return run
+    return None
+
+
+def join(tx: Tx, run: int, client: str, now: float, welcome: bool) -> bool:
+    """Whether ``client`` takes part now: it did already, or it is ``welcome`` and invited hereby."""
+    part, row = rows.participant(tx, run, client), rows.get(tx, run)
+    if part is None and welcome and row is not None:
+        rows.invite(tx, run, client, row, now)
+        return True
+    return part is not None and part.state in TAKING_PART

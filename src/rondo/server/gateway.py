@@ -34,7 +34,7 @@ class Gateway:
     async def register(self, hello: pb.Hello, call: Call) -> pb.Welcome:
         welcome = await self._sessions.register(hello, call.peer)
         if hello.role == "client":
-            await self._runs.newcomer(welcome.instance)
+            await self._runs.newcomer(welcome.instance, hello.name)
         return welcome
 
     async def beat(self, _: pb.Beat, call: Call) -> pb.BeatReply:
@@ -53,7 +53,7 @@ class Gateway:
         """Held until there is an order for this client, at most ``patience`` seconds."""
         session = await self._sessions.who(call, "client")
         topic, clock = f"client:{session.instance}", self._store.clock
-        until = clock.ticks() + min(max(request.patience, 0.0), PATIENCE)
+        until = clock.ticks() + min(max(0.0, request.patience), PATIENCE)  # in this order NaN is 0
         if request.phase == "preparing":
             await self._store.read(_acknowledged, session.instance, request.run, clock.now())
             self._store.bell.ring("participants")

@@ -42,6 +42,7 @@ class Models:
         averages = average(updates)
 
         def write(tx: Tx) -> tuple[list[str], str]:
+            runs.see_open(tx, self._run.id)
             models.add(tx, model)
             return self._close(tx, key, averages, [u.client for u in updates], version=key[1] + 1)
 

@@ -45,11 +45,13 @@ class Reports:
 
         def write(tx: Tx) -> bool:
             now = self._store.clock.now()
-            changed = not state or runs.set_participant(
-                tx, (request.run, client), state, now, failure if state == "failed" else None
-            )
+            reason = failure if state == "failed" else None
+            if state:
+                changed = runs.set_participant(tx, (request.run, client), state, now, reason)
+            else:
+                changed = runs.participant(tx, request.run, client) is not None
             if changed:
-                detail: dict[str, Any] = failure if state == "failed" else {"reason": request.stopped.reason}
+                detail: dict[str, Any] = reason or {"reason": request.stopped.reason[:200]}
                 events.record(tx, now, request.run, f"client_{state or 'stopped'}", {"client": client, **detail})
             return changed
 
@@ -66,7 +68,7 @@ class Reports:
 
         def write(tx: Tx) -> bool:
             this, now = rounds.current(tx, request.run), self._store.clock.now()
-            if this is None or this.round != request.round or this.state != "open":
+            if this is None or rounds.refusal(tx, request.run, request.round, this.task, session.instance):
                 return False
             events.record(tx, now, request.run, "task_failed", {"client": session.instance, **failure})
             return rounds.decline(tx, (this.run, this.round, this.task), session.instance, failure, now)

@@ -13,6 +13,7 @@ from rondo.ledger import events as event_rows
 from rondo.ledger import models as model_rows
 from rondo.ledger import rounds as rows
 from rondo.ledger import runs as run_rows
+from rondo.ledger import sessions as session_rows
 from rondo.ledger.ledger import Tx
 from rondo.ledger.rounds import Contribution, Key
 from rondo.ledger.runs import Run
@@ -28,7 +29,7 @@ from rondo.worker.host import Worker
 
 log = logging.getLogger("rondo.rounds")
 
-Mailbox = asyncio.Queue[e.Event | MachineFault]  # a fault of this machine ends the playing, not the round
+Mailbox = asyncio.Queue[e.Event | Exception]  # a fault of this machine ends the playing, not the round
 
 
 class Stage(Protocol):
@@ -68,7 +69,7 @@ class Conductor:
                 if self._round.over:
                     return
                 news = await self._mailbox.get()
-                if isinstance(news, MachineFault):
+                if isinstance(news, Exception):
                     raise news
                 commands = self._round.handle(news)
         finally:
@@ -107,7 +108,7 @@ class Conductor:
     async def _fold(self) -> None:
         try:
             self._mailbox.put_nowait(await self._stage.fold())
-        except MachineFault as error:
+        except Exception as error:  # noqa: BLE001 it goes on in ``play``, which waits for this
             self._mailbox.put_nowait(error)
 
 
@@ -140,8 +141,9 @@ class TrainingRound:
             data = {"round": self._step.round, "rounds": self._run.num_rounds, "task": self._step.task}
             event_rows.record(tx, now, self._run.id, "round_opened", data)
         row = rows.open_round(tx, self._key, self._step.version, now)
-        parts = run_rows.taking_part(tx, self._run.id)
-        news: list[e.Event] = [e.ClientJoined(p.client) for p in parts if p.state in TAKING_PART]
+        parts, here = run_rows.taking_part(tx, self._run.id), {s.instance for s in session_rows.present(tx)}
+        able = [p.client for p in parts if p.state in TAKING_PART and p.client in here]
+        news: list[e.Event] = [e.ClientJoined(client) for client in able]
         news += [e.UpdateArrived(c.client) for c in rows.accepted(tx, self._key)]
         news += [e.TaskFailed(client, why) for client, why in rows.declined(tx, self._key).items()]
         news += [e.TaskFailed(p.client, p.reason or {}) for p in parts if p.state == "failed"]

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import traceback
+from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 from rondo.base.errors import MachineFault, RondoError, RunAborted, RunFailed, WorkerDied
 from rondo.jobs.job import Job, read_job
@@ -20,12 +22,13 @@ from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import OPEN, Run
 from rondo.net.retry import Backoff
 from rondo.rounds import events as e
-from rondo.rounds.orders import TAKING_PART, failure
+from rondo.rounds.orders import failure
 from rondo.rounds.round import Round
 from rondo.rounds.workflow import Step, Workflow
-from rondo.server.dispatch import Dispatch
+from rondo.server.dispatch import Dispatch, join, open_to, welcoming
 from rondo.server.metrics import write_metrics
 from rondo.server.models import Models
+from rondo.server.rights import Rights
 from rondo.server.rounds import Conductor, Mailbox, TrainingRound
 from rondo.server.store import Store
 from rondo.tensors.digest import FileInfo
@@ -33,14 +36,17 @@ from rondo.worker.host import TaskFailed, Worker, WorkerSpec, open_worker
 
 log = logging.getLogger("rondo.runs")
 
+T = TypeVar("T")
+
 MOST_DEATHS = 3  # of the server's worker in one run, until the run fails by them
 
 
 class Runs:
     """``tell`` takes the news, ``work`` plays the runs."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, rights: Rights) -> None:
         self._store = store
+        self._rights = rights
         self._run: Run | None = None
         self._mailbox: Mailbox = asyncio.Queue()
         self.round: Round | None = None  # what is being waited for, to be shown
@@ -64,12 +70,18 @@ class Runs:
         if self._run is not None:
             self.tell(self._run.id, e.ClientLeft(client))
 
-    async def newcomer(self, client: str) -> None:
-        """A client has logged in: where everybody is invited it takes part from the current round on (C1)."""
-        run = await self._store.do(_invite_newcomer, client, self._store.clock.now())
-        if run:
-            self.tell(run, e.ClientJoined(client))
+    async def newcomer(self, client: str, kit: str) -> None:
+        """A client is there (again): where everybody is invited it takes part from the current round on (C1)."""
+        run = await self._store.read(open_to, client)
+        if run is None:
+            return
+        welcome = await asyncio.to_thread(welcoming, self._rights, run, self._code(run))
+        if await self._store.do(join, run.id, client, self._store.clock.now(), welcome(kit)):
+            self.tell(run.id, e.ClientJoined(client))
             self._store.bell.ring(f"client:{client}")
+
+    def _code(self, run: Run) -> Path:
+        return self._store.run_folder(run.number) / "mmar_server"
 
     async def work(self) -> None:
         """For ever: play the oldest open run. A run ends here, whatever becomes of it.
@@ -115,10 +127,15 @@ class Runs:
                 raise
             log.error("run %d: %s", run.id, error)
             await self._end(run, "failed", failure(str(error), site="server", detail={"traceback": error.detail}))
+        except Exception as error:  # noqa: BLE001 a defect of ours ends this run, not the server
+            trace = traceback.format_exc()
+            trace = traceback.format_exc()
+            log.error("run %d: a defect of the server\n%s", run.id, trace)
+            why = failure(f"a defect of the server: {error!r}", site="server", detail={"traceback": trace})
+            await self._end(run, "failed", why)
 
     async def _play(self, run: Run) -> None:
-        folder = self._store.run_folder(run.number)
-        code = folder / "mmar_server"
+        folder, code = self._store.run_folder(run.number), self._code(run)
         await asyncio.to_thread(unpack_once, self._store.blobs.local(run.package), run.package, code)
         job = read_job(code)
         workflow = Workflow(run.start_round, run.num_rounds, job.server.final_validation)
@@ -139,10 +156,13 @@ class Runs:
         while step.task != "finish":
             if step.task == "validate":
                 await self._advance(run, "running", "validating")
-            await self._conduct(TrainingRound(self._store, run, job, worker, step))
+            await self._conduct(run, TrainingRound(self._store, run, job, worker, step))
             step = workflow.after(step)
 
-    async def _conduct(self, stage: Dispatch | TrainingRound) -> None:
+    async def _conduct(self, run: Run, stage: Dispatch | TrainingRound) -> None:
+        """What was told until now is in the ledger, which the stage reads: a late note of another stage is gone."""
+        self._mailbox = asyncio.Queue()
+        await self._store.read(rows.see_open, run.id)
         self.round, news = await stage.open()
         self.since = self._store.clock.now()
         await Conductor(self.round, self._mailbox, stage).play(news)
@@ -152,7 +172,8 @@ class Runs:
         if run.invites == "all" and run.state in ("submitted", "dispatching"):
             self._dispatching = True
             try:
-                await self._conduct(Dispatch(self._store, run, job))
+                welcome = await asyncio.to_thread(welcoming, self._rights, run, self._code(run))
+                await self._conduct(run, Dispatch(self._store, run, job, welcome))
             finally:
                 self._dispatching = False
         await self._advance(run, "dispatching", "running")
@@ -169,8 +190,26 @@ class Runs:
         else:
             request |= {"function": job.model.function, "args": dict(job.model.args)}
         async with open_worker(WorkerSpec("init", code=code, log=folder / "server_worker.log", tag="server")) as worker:
-            answer = await worker.ask(request, None)
+            answer = await self._unless_aborted(run, worker.ask(request, None))
         await Models(self._store, run, job).begin(FileInfo(out, answer["digest"], answer["size"]), source)
+
+    async def _unless_aborted(self, run: Run, work: Coroutine[Any, Any, T]) -> T:
+        """The result of ``work``, which is given up where somebody ends the run. Raises ``RunAborted``."""
+
+        async def watch() -> NoReturn:
+            while True:
+                ticket = self._store.bell.ticket(f"run:{run.id}")
+                await self._store.read(rows.see_open, run.id)
+                await self._store.bell.wait(f"run:{run.id}", ticket)
+
+        working, watching = asyncio.create_task(work), asyncio.create_task(watch())
+        try:
+            await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+            return working.result() if working.done() else watching.result()
+        finally:
+            working.cancel()
+            watching.cancel()
+            await asyncio.gather(working, watching, return_exceptions=True)
 
     # ---- states
 
@@ -196,18 +235,6 @@ class Runs:
         self._store.bell.ring("runs", f"run:{run.id}", *(f"client:{part.client}" for part in parts))
         if state == "finished":
             log.info("Server training has stopped. Run %d finished.", run.number)
-
-
-def _invite_newcomer(tx: Tx, client: str, now: float) -> int:
-    """The open run that this client takes part in now, 0 for none."""
-    for run in rows.open_runs(tx):
-        part = rows.participant(tx, run.id, client)
-        if part is not None and part.state in TAKING_PART:
-            return run.id
-        if part is None and run.invites == "all" and run.state in ("dispatching", "running"):
-            rows.invite(tx, run.id, client, run, now)
-            return run.id
-    return 0
 
 
 def _progress(tx: Tx, run: Run) -> tuple[int | None, bool]:

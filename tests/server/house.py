@@ -1,0 +1,94 @@
+"""The inside of a server without its network: a store on disk, runs, and clients as rows of the ledger."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from rondo.base.clock import SystemClock
+from rondo.blobs import local
+from rondo.blobs.seam import BlobStore
+from rondo.jobs.package import pack
+from rondo.ledger import runs, sessions
+from rondo.ledger.bell import Bell
+from rondo.ledger.ledger import Ledger, sqlite_url
+from rondo.ledger.sessions import Session
+from rondo.pki.kit import Kit
+from rondo.policy.policy import OpenPolicy, Policy
+from rondo.server.desk import ServerDesk
+from rondo.server.intake import Intake
+from rondo.server.reports import Reports
+from rondo.server.rights import Rights
+from rondo.server.runs import Runs
+from rondo.server.sessions import Sessions
+from rondo.server.store import Store
+
+
+class House:
+    """``live`` plays the runs while the block ``playing`` lasts."""
+
+    def __init__(self, store: Store, policy: Policy | OpenPolicy) -> None:
+        self.store = store
+        self.rights = Rights(policy)
+        self.live = Runs(store, self.rights)
+        self.desk = ServerDesk(store, self.live, "lead@hub.org", lambda: None)
+
+    def reports(self, kit: Kit) -> Reports:
+        """Where clients report."""
+        sessions = Sessions(self.store, kit, lambda _: None)
+        return Reports(self.store, Intake(self.store, sessions, self.live, self.rights), self.live)
+
+    async def client(self, instance: str, state: str = "here") -> Session:
+        """Somebody who has logged in, from the kit of that name."""
+        session = Session(f"hash of {instance}", instance, instance, "client", "f", "h:1", "v", state, "", 0.0, 0.0, "")
+        await self.store.do(sessions.add, session)
+        return session
+
+    async def run(self, job: Path, **values: Any) -> int:
+        """A submitted run of the job in this folder."""
+        file = await asyncio.to_thread(pack, job, self.store.folder / "package.zip")
+        self.store.blobs.adopt(file.path, file.digest)
+        about: dict[str, Any] = {
+            "number": 1, "name": "job", "state": "submitted", "package": file.digest, "package_size": file.size,
+            "by": "lead@hub.org", "invites": "named", "created_at": 0.0, "start_round": 0, "num_rounds": 3,
+            "min_clients": 2, "max_clients": 100, "seed": "s",
+        }  # fmt: skip
+        return await self.store.do(runs.add, about | values)
+
+    async def state(self, run: int) -> tuple[str, dict[str, Any]]:
+        """Of the run, and its error."""
+        row = await self.store.read(runs.get, run)
+        assert row is not None
+        return row.state, dict(row.error or {})
+
+    async def until_over(self, run: int) -> tuple[str, dict[str, Any]]:
+        async with asyncio.timeout(20):
+            while True:
+                ticket = self.store.bell.ticket("events")
+                state, error = await self.state(run)
+                if state not in runs.OPEN:
+                    return state, error
+                await self.store.bell.wait("events", ticket)
+
+    @asynccontextmanager
+    async def playing(self) -> AsyncIterator[None]:
+        work = asyncio.create_task(self.live.work())
+        try:
+            yield
+            assert not work.done(), work.exception()
+        finally:
+            work.cancel()
+            await asyncio.gather(work, return_exceptions=True)
+
+
+@asynccontextmanager
+async def house(
+    folder: Path, policy: Policy | OpenPolicy | None = None, blobs: BlobStore | None = None
+) -> AsyncIterator[House]:
+    (folder / "spool").mkdir(parents=True)
+    kept = blobs or local.build(local.Options(folder=str(folder / "blobs")))
+    async with Ledger(sqlite_url(folder / "ledger.db")) as ledger:
+        yield House(Store(ledger, kept, Bell(), SystemClock(), folder), policy or OpenPolicy())
