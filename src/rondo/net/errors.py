@@ -121,10 +121,12 @@ _MEANINGS = (
     ("HTTP proxy returned", "the proxy refused the connection"),
     ("Connection refused", "nothing listens there"),
     ("Connection reset", "the connection was cut"),
+    ("Broken pipe", "the connection was cut"),
     ("Internal error from Core", "the connection was cut"),
     ("Deadline Exceeded", "no answer in time"),
     ("errors resolving", "the host name is not known"),
     ("ping timeout", "the other side is silent"),
+    ("timed out", "the other side is silent"),
     ("Cancelling all calls", "the server is shutting down"),
 )
 
