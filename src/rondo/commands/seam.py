@@ -143,9 +143,9 @@ def parse(module: ModuleType, args: Sequence[str]) -> Options:
         elif left:
             values[field.encode_name] = left.pop(0)
         elif field.required:
-            raise BadInput(
-                f"syntax error: missing {field.encode_name.replace('_', ' ')}", hint=f"usage: {usage(module)}"
-            )
+            missing = f"syntax error: missing {field.encode_name.replace('_', ' ')}"
+            what = "missing target type (server or client)" if field.encode_name == "target" else missing
+            raise BadInput(what, hint=f"usage: {usage(module)}")
     if left:
         raise BadInput(f"syntax error: too many arguments: {' '.join(left)}", hint=f"usage: {usage(module)}")
     try:

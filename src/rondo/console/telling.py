@@ -123,5 +123,6 @@ _SAY: Mapping[str, Callable[[Data, str], tuple[str, Mark]]] = {
     "client_away": _client("is away", "bad"),
     "client_back": _client("is back", "good"),
     "worker_line": lambda data, _: (f"[{text(data, 'client')}] {text(data, 'text')}", "line"),
+    "nothing_to_do": lambda data, _: (text(data, "text"), ""),
     "recovered": lambda data, _: (text(data, "text"), "good"),
 }
