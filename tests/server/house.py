@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from rondo.base.clock import SystemClock
+from rondo.base.clock import Clock, SystemClock
 from rondo.blobs import local
 from rondo.blobs.seam import BlobStore
 from rondo.jobs.package import pack
@@ -38,7 +38,7 @@ class House:
 
     def reports(self, kit: Kit) -> Reports:
         """Where clients report."""
-        sessions = Sessions(self.store, kit, lambda _: None)
+        sessions = Sessions(self.store, kit, lambda _: None, self.live.newcomer)
         return Reports(self.store, Intake(self.store, sessions, self.live, self.rights), self.live)
 
     async def client(self, instance: str, state: str = "here") -> Session:
@@ -86,9 +86,13 @@ class House:
 
 @asynccontextmanager
 async def house(
-    folder: Path, policy: Policy | OpenPolicy | None = None, blobs: BlobStore | None = None
+    folder: Path,
+    policy: Policy | OpenPolicy | None = None,
+    blobs: BlobStore | None = None,
+    clock: Clock | None = None,
+    ledger: type[Ledger] = Ledger,
 ) -> AsyncIterator[House]:
     (folder / "spool").mkdir(parents=True)
     kept = blobs or local.build(local.Options(folder=str(folder / "blobs")))
-    async with Ledger(sqlite_url(folder / "ledger.db")) as ledger:
-        yield House(Store(ledger, kept, Bell(), SystemClock(), folder), policy or OpenPolicy())
+    async with ledger(sqlite_url(folder / "ledger.db")) as opened:
+        yield House(Store(opened, kept, Bell(), clock or SystemClock(), folder), policy or OpenPolicy())

@@ -160,8 +160,7 @@ async def test_a_run_for_all_reaches_those_whom_its_submitter_may_deploy_to(
     tmp_path: Path, user: str, welcome: list[str]
 ) -> None:
     async with house(tmp_path / "w", project1()) as made, made.playing():
-        for kit in ("org1-a", "client4"):
-            await made.client(kit)
+        sessions = [await made.client(kit) for kit in ("org1-a", "client4")]
         run = await made.run(write_job(tmp_path / "job"), invites="all", by=user)
         made.store.bell.ring("runs")
         async with asyncio.timeout(20):
@@ -170,6 +169,6 @@ async def test_a_run_for_all_reaches_those_whom_its_submitter_may_deploy_to(
                 await made.store.bell.wait("events", ticket)
                 ticket = made.store.bell.ticket("events")
         assert [part.client for part in parts] == welcome
-        for kit in ("org1-a", "client4"):
-            await made.live.newcomer(kit, kit)
+        for session in sessions:
+            await made.live.newcomer(session)
         assert [part.client for part in await made.store.read(runs.taking_part, run)] == welcome

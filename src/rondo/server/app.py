@@ -87,7 +87,8 @@ async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[
     async with _store(kit, how) as store:
         await _take_up(store, how.fresh)
         rights = _rights(kit)
-        sessions, live = Sessions(store, kit, Revoked(kit)), Runs(store, rights)
+        live = Runs(store, rights)
+        sessions = Sessions(store, kit, Revoked(kit), live.newcomer)
         await sessions.load()
         gateway = Gateway(store, sessions, Intake(store, sessions, live, rights), live)
         desk = Frontdesk(store, sessions, live, rights, stop.set)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
 
+from rondo.base.errors import NotFound
 from rondo.base.options import Options
 from rondo.commands import rows as row_kinds
 from rondo.commands import seam
@@ -62,6 +63,16 @@ class Frontdesk:
         session = await self._sessions.who(call, "admin")
         self._rights.check(session.name, Action.VIEW)
         number, run = request.after, request.run or None
+        if run and await self._store.read(runs.get, run) is None:
+            raise NotFound(f"there is no run {run}", hint="list_runs shows what there is")
+        events_of = self._events(number, run, request.follow, call)
+        async with self._sessions.waiting(session), aclosing(events_of) as found:
+            async for row in found:
+                yield row
+
+    async def _events(
+        self, number: int, run: int | None, follow: bool, call: Call
+    ) -> AsyncGenerator[pb.EventRow, None]:
         while True:
             ticket = self._store.bell.ticket("events")
             found, ended = await self._store.read(_news, number, run)
@@ -69,7 +80,7 @@ class Frontdesk:
                 number = event.number
                 data = msgspec.json.encode(event.data)
                 yield pb.EventRow(number=event.number, at=event.at, run=event.run, kind=event.kind, json=data)
-            if not found and (ended or not request.follow):
+            if not found and (ended or not follow):
                 return
             if not found:
                 await self._store.bell.wait("events", ticket)

@@ -32,10 +32,7 @@ class Gateway:
         self._reports = Reports(store, intake, live)
 
     async def register(self, hello: pb.Hello, call: Call) -> pb.Welcome:
-        welcome = await self._sessions.register(hello, call.peer)
-        if hello.role == "client":
-            await self._runs.newcomer(welcome.instance, hello.name)
-        return welcome
+        return await self._sessions.register(hello, call.peer)
 
     async def beat(self, _: pb.Beat, call: Call) -> pb.BeatReply:
         await self._sessions.who(call, "client")

@@ -20,6 +20,7 @@ from rondo.ledger import rounds as round_rows
 from rondo.ledger import runs as rows
 from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import OPEN, Run
+from rondo.ledger.sessions import Session
 from rondo.net.retry import Backoff
 from rondo.rounds import events as e
 from rondo.rounds.orders import failure
@@ -70,13 +71,14 @@ class Runs:
         if self._run is not None:
             self.tell(self._run.id, e.ClientLeft(client))
 
-    async def newcomer(self, client: str, kit: str) -> None:
+    async def newcomer(self, session: Session) -> None:
         """A client is there (again): where everybody is invited it takes part from the current round on (C1)."""
+        client = session.instance
         run = await self._store.read(open_to, client)
         if run is None:
             return
         welcome = await asyncio.to_thread(welcoming, self._rights, run, self._code(run))
-        if await self._store.do(join, run.id, client, self._store.clock.now(), welcome(kit)):
+        if await self._store.do(join, run.id, client, self._store.clock.now(), welcome(session.name)):
             self.tell(run.id, e.ClientJoined(client))
             self._store.bell.ring(f"client:{client}")
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from rondo.base.errors import BadInput, Refused
+from rondo.base.errors import BadInput, Refused, RondoError
 from rondo.base.ids import new_token, token_hash
 from rondo.ledger import events
 from rondo.ledger import sessions as rows
@@ -31,21 +31,31 @@ log = logging.getLogger("rondo.sessions")
 
 HEARTBEAT = 60.0  # seconds, as in Clara
 AWAY_AFTER = 3.0  # seconds without a call before people are told
+ADMIN_IDLE = 3600.0  # seconds without a call until an admin has to log in again (spec 3.3)
 SWEEP = 1.0  # seconds between looks at the table
 
 
 class Sessions:
-    def __init__(self, store: Store, kit: Kit, revoked: Callable[[str], Revoked | None]) -> None:
+    """``back`` is told of every client that has logged in, or is heard of again after it was removed."""
+
+    def __init__(
+        self,
+        store: Store,
+        kit: Kit,
+        revoked: Callable[[str], Revoked | None],
+        back: Callable[[Session], Awaitable[None]],
+    ) -> None:
         self._store = store
         self._kit = kit
         self._revoked = revoked
+        self._back = back
         self._known: dict[str, Session] = {}
         self._seen: dict[str, float] = {}
         self._waiting: Counter[str] = Counter()
 
     async def load(self) -> None:
         """Know everybody again after a restart; nobody is blamed for the time the server was away."""
-        for session in await self._store.read(rows.present):
+        for session in [s for role in ("client", "admin") for s in await self._store.read(rows.present, role)]:
             self._known[session.token] = session
             self._seen[session.token] = self._store.clock.now()
 
@@ -64,6 +74,8 @@ class Sessions:
                 session.token[:8],
                 self._total(),
             )
+        if session.role == "client":
+            await self._back(session)
         return pb.Welcome(
             token=token,
             instance=session.instance,
@@ -141,7 +153,7 @@ class Sessions:
         self._not_revoked(call.peer)
         session = self._known.get(token_hash(call.token))
         if session is None:
-            session = await self._returning(token_hash(call.token))
+            session = await self._returning(token_hash(call.token), call.peer)
         if session.fingerprint != call.peer.fingerprint:
             refused = Refused("this token belongs to another certificate", where=session.instance)
             raise with_status(refused, "UNAUTHENTICATED")
@@ -151,13 +163,15 @@ class Sessions:
         self._seen[session.token] = self._store.clock.now()
         return session
 
-    async def _returning(self, token: str) -> Session:
+    async def _returning(self, token: str, peer: Peer) -> Session:
         """A removed client that is heard of again gets its place back, if nobody else has taken its name."""
 
         def take_back(tx: Tx) -> Session | None:
             found = rows.by_token(tx, token)
-            if found is None or found.reason != "silent":
-                return found if found and found.state != "gone" else None
+            if found is None or found.state != "gone" or found.fingerprint != peer.fingerprint:
+                return found  # of another certificate: ``who`` refuses it, and nothing has changed
+            if (found.role, found.reason) != ("client", "silent"):
+                return None
             if found.instance in {s.instance for s in rows.present(tx)}:
                 return None
             self._room_for(found.role, rows.count(tx))
@@ -168,7 +182,10 @@ class Sessions:
         session = await self._store.do(take_back)
         if session is None:
             raise with_status(Refused("Unknown client identity", hint="log in again"), "UNAUTHENTICATED")
-        self._known[token] = session
+        if session.fingerprint == peer.fingerprint:
+            self._known[token] = session
+            if session.role == "client":
+                await self._back(session)
         return session
 
     @asynccontextmanager
@@ -181,11 +198,14 @@ class Sessions:
             yield
         finally:
             self._waiting[session.token] -= 1
-            self._seen[session.token] = self._store.clock.now()
+            if self._waiting[session.token] <= 0:
+                del self._waiting[session.token]
+            self.heard(session)
 
     def heard(self, session: Session) -> None:
         """Its bytes move."""
-        self._seen[session.token] = self._store.clock.now()
+        if session.token in self._known:
+            self._seen[session.token] = self._store.clock.now()
 
     # ---- leaving
 
@@ -219,7 +239,7 @@ class Sessions:
         if state == "gone":
             self._known.pop(token, None)
         else:
-            self._known[token] = replace(session, state=state)
+            self._known[token] = replace(self._known.get(token, session), state=state)
 
     async def sweep(self, gone: Callable[[Session], None]) -> None:
         """For ever: tell who is away, remove who was silent too long or is revoked, write down who was heard of."""
@@ -227,18 +247,24 @@ class Sessions:
         while True:
             await asyncio.sleep(SWEEP)  # the sweep is a clock, it waits for nobody
             now = self._store.clock.now()
-            for token, session in list(self._known.items()):
-                silent = 0.0 if self._waiting[token] else now - self._seen.get(token, now)
-                too_long = session.role == "client" and silent > self._kit.settings.heart_beat_timeout
-                if self._revoked(session.fingerprint) is not None:
-                    await self._remove(session, "revoked", gone)
-                elif too_long:
-                    await self._remove(session, "silent", gone)
-                elif session.role == "client" and session.state == "here" and silent > AWAY_AFTER:
-                    await self._mark(token, "away", "no connection")
-            if now - written > HEARTBEAT / 4:
-                written = now
-                await self._store.read(rows.seen, dict(self._seen))
+            try:
+                for session in list(self._known.values()):
+                    await self._look_at(session, now, gone)
+                if now - written > HEARTBEAT / 4:
+                    written = now
+                    await self._store.read(rows.seen, dict(self._seen))
+            except RondoError as error:  # the ledger is locked, the disk is full: the next look may do better
+                log.error("sessions are not swept: %s", error)
+
+    async def _look_at(self, session: Session, now: float, gone: Callable[[Session], None]) -> None:
+        client, token = session.role == "client", session.token
+        silent = 0.0 if self._waiting[token] else now - self._seen.get(token, now)
+        if self._revoked(session.fingerprint) is not None:
+            await self._remove(session, "revoked", gone)
+        elif silent > (self._kit.settings.heart_beat_timeout if client else ADMIN_IDLE):
+            await self._remove(session, "silent", gone)
+        elif client and session.state == "here" and silent > AWAY_AFTER:
+            await self._mark(token, "away", "no connection")
 
     async def _remove(self, session: Session, reason: str, gone: Callable[[Session], None]) -> None:
         await self.end(session, reason)
