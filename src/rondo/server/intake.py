@@ -212,7 +212,12 @@ class Intake:
             self._rights.check(session.name, Action.UPLOAD, facts=package_facts(folder))
 
         name = offer.package.name
-        await asyncio.to_thread(unpack_once, part, offer.file.digest, self._store.folder / "transfer" / name, check)
+        staged = self._store.folder / "transfer" / name
+        try:
+            await asyncio.to_thread(unpack_once, part, offer.file.digest, staged, check)
+        except BadInput as error:  # where the file is spooled says nothing to its sender
+            where = f"package {name}" if error.where.startswith(str(self._store.folder)) else error.where
+            raise BadInput(error.what, where=where, hint=error.hint) from None
         self._store.blobs.adopt(part, offer.file.digest)
         package = runs.Package(name, offer.file.digest, offer.file.size, session.instance, self._store.clock.now())
         await self._store.do(runs.stage, package)
