@@ -21,6 +21,7 @@ from rondo.wire import PROTOCOL
 from rondo.wire import rondo_pb2 as pb
 
 Arrays = Mapping[str, Any]
+MIB = 1 << 20
 SOON = 30.0  # seconds within which the server has answered
 
 
@@ -89,7 +90,9 @@ class Stranger:
         """Send what the server wants of ``content``."""
         answer = pb.PushReply(accepted=offered.have, refused=offered.refused, code=offered.code)
         if not (offered.have or offered.refused):
-            answer = await self.push(offered.upload, content[offered.offset :], offset=offered.offset)
+            starts = range(offered.offset, len(content), MIB)
+            chunks = [content[start : start + MIB] for start in starts]
+            answer = await self.push(offered.upload, *chunks, offset=offered.offset)
         if not answer.accepted:
             raise refusal(answer.code, answer.refused)
 

@@ -83,6 +83,7 @@ class Court:
     async def called(self) -> None:
         """The next round is open for the liar, and it has the model."""
         work = await self.liar.work()
+        assert self.spooled == []  # nothing is left of the round before
         self.round, self.model = work.round, arrays_of(await self.liar.pull(work.model))
 
     async def hears(self, answer: Awaitable[Any], *words: str) -> RondoError:
@@ -226,7 +227,6 @@ async def test_a_transfer_that_is_not_what_was_offered(tmp_path: Path) -> None:
             await held.called()
             await lie(held, tmp_path)
             await held.recants()
-            assert held.spooled == []
 
 
 async def _more_bytes(held: Court, _: Path) -> None:
