@@ -59,7 +59,7 @@ async def open_server(
 
 def _listen(server: grpc.aio.Server, bind: str, port: int, keys: grpc.ServerCredentials) -> int:
     try:
-        return server.add_secure_port(f"{bind}:{port}", keys)
+        bound: int = server.add_secure_port(f"{bind}:{port}", keys)
     except RuntimeError as error:
         raise Conflict(
             f"cannot listen on port {port}",
@@ -67,3 +67,4 @@ def _listen(server: grpc.aio.Server, bind: str, port: int, keys: grpc.ServerCred
             hint="is another server running, or is the port below 1024?",
             detail=str(error),
         ) from None
+    return bound
