@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select, update
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.pool import SingletonThreadPool
 
-from rondo.base.errors import Conflict, LedgerBusy, NoSpace, RondoError
+from rondo.base.errors import BadInput, Conflict, LedgerBusy, NoSpace, RondoError
 from rondo.ledger import tables
 
 P = ParamSpec("P")
@@ -26,13 +26,27 @@ Tx = Connection
 SCHEMA = "1"
 BUSY_SECONDS = 5.0
 
+# What SQLite calls the faults of a disk, and those of a file that is no ledger (any more).
+_UNWRITABLE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR")
+_BROKEN = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
 
 class Ledger:
-    """Use as ``async with Ledger(url) as ledger``. Raises ``LedgerBusy`` when another process holds the database."""
+    """Use as ``async with Ledger(url) as ledger``.
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self._engine = _engine(url)
+    Raises ``LedgerBusy`` when another process has held the database for ``busy_seconds`` or the file is broken,
+    ``NoSpace`` when it cannot be written, ``Conflict`` for the ledger of another version, ``BadInput`` for a ``url``
+    that names no database we can talk to.
+    """
+
+    def __init__(self, url: str, busy_seconds: float = BUSY_SECONDS) -> None:
+        try:
+            self._engine = _engine(url, busy_seconds)
+        except (ArgumentError, ImportError) as error:
+            raise BadInput(
+                f"cannot talk to such a ledger: {error}", hint="see the URLs and drivers of SQLAlchemy"
+            ) from None
+        self._where = self._engine.url.render_as_string(hide_password=True)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
 
     async def __aenter__(self) -> Ledger:
@@ -59,7 +73,7 @@ class Ledger:
                 with self._engine.begin() as tx:
                     return operation(tx, *args, **kwargs)
             except DBAPIError as error:
-                raise _wrapped(error, self._url) from error
+                raise _wrapped(error, self._where) from error
 
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, transaction))
 
@@ -68,10 +82,10 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def _engine(url: str) -> Engine:
+def _engine(url: str, busy_seconds: float) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, pool_size=1, max_overflow=0)
-    engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS}, poolclass=SingletonThreadPool)
+    engine = create_engine(url, connect_args={"timeout": busy_seconds}, poolclass=SingletonThreadPool)
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: object) -> None:
@@ -86,17 +100,17 @@ def _engine(url: str) -> Engine:
     return engine
 
 
-def _wrapped(error: DBAPIError, url: str) -> RondoError:
-    text = str(error.orig)
-    if "readonly" in text or "unable to open" in text or "disk" in text:
-        return NoSpace(f"the ledger cannot be written: {text}", where=url, hint="free space or fix the folder's rights")
-    if isinstance(error, OperationalError):
-        return LedgerBusy(
-            f"the ledger is not to be had: {text}",
-            where=url,
-            hint="end the other process that holds it, then try again",
-        )
-    return RondoError(f"the ledger refused: {text}", where=url)
+def _wrapped(error: DBAPIError, where: str) -> RondoError:
+    text, name = str(error.orig), getattr(error.orig, "sqlite_errorname", "")
+    if name.startswith(_UNWRITABLE):
+        hint = "free space or fix the folder's rights"
+        return NoSpace(f"the ledger cannot be written: {text}", where=where, hint=hint)
+    if name.startswith(_BROKEN):
+        return LedgerBusy(f"the ledger is broken: {text}", where=where, hint="put a copy of the file in its place")
+    if isinstance(error, OperationalError) and name != "SQLITE_ERROR":
+        hint = "end the other process that holds it, then try again"
+        return LedgerBusy(f"the ledger is not to be had: {text}", where=where, hint=hint)
+    return RondoError(f"the ledger refused: {text}", where=where)
 
 
 def _migrate(tx: Tx) -> None:
@@ -105,9 +119,11 @@ def _migrate(tx: Tx) -> None:
         tables.metadata.create_all(tx)
         tx.execute(insert(tables.settings).values(key="schema", value=SCHEMA))
         return
-    found = tx.execute(select(tables.settings.c.value).where(tables.settings.c.key == "schema")).scalar()
+    schema = tables.settings.c.key == "schema"
+    found = tx.execute(select(tables.settings.c.value).where(schema)).scalar()
     if found != SCHEMA:
         raise Conflict(
             f"the ledger has schema {found}, this Rondo reads {SCHEMA}",
             hint="use the Rondo version that wrote it",
         )
+    tx.execute(update(tables.settings).where(schema).values(value=SCHEMA))  # can it be written? Better known now.

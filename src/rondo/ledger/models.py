@@ -65,7 +65,7 @@ def forget(tx: Tx, run: int, keep: set[int]) -> list[str]:
     where = (models.c.run == run, models.c.version.in_([row.version for row in rows]))
     tx.execute(update(models).where(*where).values(kept=False))
     in_use = set(tx.execute(select(models.c.digest).where(models.c.kept)).scalars())
-    return [row.digest for row in rows if row.digest not in in_use]
+    return sorted({row.digest for row in rows} - in_use)
 
 
 def put_offer(tx: Tx, offer: OfferRow) -> None:

@@ -76,10 +76,8 @@ def get(tx: Tx, key: Key) -> RoundRow | None:
 
 def current(tx: Tx, run: int) -> RoundRow | None:
     """The newest round of ``run``, whatever its state."""
-    query = (
-        select(rounds).where(rounds.c.run == run).order_by(rounds.c.opened_at.desc(), rounds.c.round.desc()).limit(1)
-    )
-    row = tx.execute(query).first()
+    query = select(rounds).where(rounds.c.run == run).order_by(rounds.c.round.desc())  # a clock may go back
+    row = tx.execute(query.limit(1)).first()
     return RoundRow(**row._mapping) if row else None
 
 
@@ -183,7 +181,11 @@ def decline(tx: Tx, key: Key, client: str, failure: Mapping[str, Any], now: floa
 
 
 def declined(tx: Tx, key: Key) -> dict[str, Mapping[str, Any]]:
-    query = select(declines.c.client, declines.c.failure).where(_is(declines, key)).order_by(declines.c.at)
+    query = (
+        select(declines.c.client, declines.c.failure)
+        .where(_is(declines, key))
+        .order_by(declines.c.at, declines.c.client)
+    )
     return {row.client: row.failure for row in tx.execute(query)}
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -54,7 +55,7 @@ runs = Table(
     Column("name", String(128), nullable=False),
     Column("state", String(16), nullable=False),
     Column("package", String(80), nullable=False),
-    Column("package_size", Integer, nullable=False),
+    Column("package_size", BigInteger, nullable=False),
     Column("by", String(128), nullable=False),
     Column("invites", String(16), nullable=False),  # all: every client that logs in; named: those started by name
     Column("created_at", Float, nullable=False),
@@ -67,6 +68,7 @@ runs = Table(
     Column("seed", String(128), nullable=False),
     Column("best_version", Integer),
     Column("error", JSON),
+    sqlite_autoincrement=True,
 )
 
 participants = Table(
@@ -76,7 +78,7 @@ participants = Table(
     Column("client", String(160), primary_key=True),
     Column("state", String(16), nullable=False),  # invited, preparing, prepared, failed, stopped
     Column("package", String(80), nullable=False),
-    Column("package_size", Integer, nullable=False),
+    Column("package_size", BigInteger, nullable=False),
     Column("reason", JSON),
     Column("changed_at", Float, nullable=False),
 )
@@ -88,7 +90,7 @@ deployments = Table(
     Column("target", String(160), primary_key=True),
     Column("name", String(128), nullable=False),
     Column("package", String(80), nullable=False),
-    Column("package_size", Integer, nullable=False),
+    Column("package_size", BigInteger, nullable=False),
     Column("at", Float, nullable=False),
 )
 
@@ -97,7 +99,7 @@ packages = Table(
     metadata,
     Column("name", String(128), primary_key=True),  # the folder's name in the staging area
     Column("digest", String(80), nullable=False),
-    Column("size", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("by", String(128), nullable=False),
     Column("at", Float, nullable=False),
 )
@@ -123,7 +125,7 @@ contributions = Table(
     Column("task", String(16), primary_key=True),
     Column("client", String(160), primary_key=True),
     Column("digest", String(80), nullable=False),  # "" for a validate task
-    Column("size", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("samples", Float, nullable=False),
     Column("steps", Float, nullable=False),
@@ -151,7 +153,7 @@ models = Table(
     Column("run", Integer, primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("digest", String(80), nullable=False),
-    Column("size", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("kept", Boolean, nullable=False),  # the file is still there
     Column("metrics", JSON, nullable=False),
     Column("provenance", JSON, nullable=False),
@@ -176,7 +178,7 @@ offers = Table(
     Column("upload", String(64), primary_key=True),
     Column("client", String(160), nullable=False),
     Column("digest", String(80), nullable=False),
-    Column("size", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("offer", LargeBinary, nullable=False),
     Column("at", Float, nullable=False),
 )
@@ -203,5 +205,6 @@ events = Table(
     Column("run", Integer, nullable=False),
     Column("kind", String(32), nullable=False),
     Column("data", JSON, nullable=False),
+    sqlite_autoincrement=True,  # a number is never used again, also when the last event was dropped
 )
 Index("events_run", events.c.run, events.c.number)
