@@ -111,7 +111,7 @@ async def test_an_idle_admin_logs_in_again(tmp_path: Path, kit: Kit) -> None:
             made.clock.advance(ADMIN_IDLE + 1)
             async with asyncio.timeout(10):
                 while len(await made.store.read(rows.present, "admin")) == 2:
-                    await made.store.bell.wait("sessions", made.store.bell.ticket("sessions"), 0.2)
+                    await made.store.bell.wait("answers", made.store.bell.ticket("answers"), 0.2)
         with pytest.raises(Refused, match="Unknown client identity") as refused:
             await made.sessions.who(call, "admin")
         assert status_of(refused.value) == "UNAUTHENTICATED"

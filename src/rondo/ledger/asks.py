@@ -31,7 +31,7 @@ def put(tx: Tx, ask: Ask) -> None:
 def pending(tx: Tx, client: str, in_hand: Collection[str]) -> Ask | None:
     """The oldest question for ``client`` that it does not have in hand already."""
     where = (asks.c.client == client, asks.c.state == "pending", asks.c.id.not_in(list(in_hand)))
-    row = tx.execute(select(asks).where(*where).order_by(asks.c.at)).first()
+    row = tx.execute(select(asks).where(*where).order_by(asks.c.at, asks.c.id)).first()
     return Ask(**row._mapping) if row else None
 
 
@@ -41,10 +41,10 @@ def answer(tx: Tx, ask_id: str, client: str, value: dict[str, Any]) -> bool:
     return tx.execute(update(asks).where(*where).values(state="answered", answer=value)).rowcount == 1
 
 
-def withdraw(tx: Tx, ask_id: str) -> Ask | None:
-    """End the waiting: the answered question, or None after it has been withdrawn."""
-    tx.execute(update(asks).where(asks.c.id == ask_id, asks.c.state == "pending").values(state="withdrawn"))
-    return answered(tx, ask_id)
+def withdraw(tx: Tx, ask_id: str | None = None) -> None:
+    """End the waiting for an answer that has not come (None: for all of them)."""
+    pending_ones = update(asks).where(asks.c.state == "pending").values(state="withdrawn")
+    tx.execute(pending_ones if ask_id is None else pending_ones.where(asks.c.id == ask_id))
 
 
 def answered(tx: Tx, ask_id: str) -> Ask | None:

@@ -70,5 +70,10 @@ def seen(tx: Tx, times: dict[str, float]) -> None:
 
 
 def order_leave(tx: Tx, instance: str, how: str) -> None:
-    where = (sessions.c.instance == instance, sessions.c.state != "gone")
+    where = (sessions.c.instance == instance, sessions.c.role == "client", sessions.c.state != "gone")
     tx.execute(update(sessions).where(*where).values(leave=how))
+
+
+def withdraw_leaves(tx: Tx) -> None:
+    """Nobody is to leave: whoever ordered it waits no more."""
+    tx.execute(update(sessions).where(sessions.c.leave != "").values(leave=""))

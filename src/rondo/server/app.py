@@ -15,8 +15,9 @@ from rondo.base.clock import Clock, SystemClock
 from rondo.base.disk import disk_errors
 from rondo.base.errors import Conflict, RondoError
 from rondo.blobs import local
-from rondo.ledger import events, runs
+from rondo.ledger import asks, events, runs
 from rondo.ledger import rounds as round_rows
+from rondo.ledger import sessions as session_rows
 from rondo.ledger.bell import Bell
 from rondo.ledger.ledger import Ledger, Tx, sqlite_url
 from rondo.ledger.runs import OPEN
@@ -150,6 +151,8 @@ async def _take_up(store: Store, fresh: bool) -> None:
 
     def look(tx: Tx) -> list[tuple[runs.Run, int | None]]:
         now, found = store.clock.now(), []
+        asks.withdraw(tx)  # whoever gave a command does not wait for its answer any more (T8)
+        session_rows.withdraw_leaves(tx)
         for run in runs.open_runs(tx):
             this = round_rows.current(tx, run.id)
             found.append((run, this.round if this else None))

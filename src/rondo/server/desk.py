@@ -178,7 +178,10 @@ class ServerDesk:
         return run
 
     async def start_client(self, client: str) -> str:
-        def write(tx: Tx) -> Run:
+        run = 0
+
+        def invite(tx: Tx) -> None:
+            nonlocal run
             under_way = runs.open_runs(tx)
             if not under_way:
                 raise Conflict("Server training has not started.", hint="start server first")
@@ -188,21 +191,19 @@ class ServerDesk:
             part = runs.participant(tx, under_way[0].id, client)
             if part is not None and part.state in TAKING_PART:
                 raise Conflict("Client already in training.")
-            runs.invite(tx, under_way[0].id, client, deployment, self._store.clock.now())
-            return under_way[0]
-
-        run = await self._store.do(write)
-        self._store.bell.ring(f"client:{client}")
+            run = under_way[0].id
+            runs.invite(tx, run, client, deployment, self._store.clock.now())
 
         def taken(tx: Tx) -> bool:
-            part = runs.participant(tx, run.id, client)
+            part = runs.participant(tx, run, client)
             return part is not None and part.state != "invited"
 
-        if not await self._until("participants", taken):
-            key = (run.id, client)
-            await self._store.do(runs.set_participant, key, "stopped", self._store.clock.now(), {"error": "No replies"})
-            raise Unreachable("No replies", hint="the command was withdrawn")
-        self._runs.tell(run.id, ClientJoined(client))
+        def withdraw(tx: Tx) -> None:
+            if run and not taken(tx):
+                runs.set_participant(tx, (run, client), "stopped", self._store.clock.now(), {"error": "No replies"})
+
+        await self._order(client, invite, taken, withdraw)
+        self._runs.tell(run, ClientJoined(client))
         return "Starting the client..."
 
     # ---- stopping
@@ -249,15 +250,14 @@ class ServerDesk:
                 raise Conflict("There are still active clients. Shutdown all clients first.")
             self._stop()
             return "Shutdown the server..."
-        await self._store.do(session_rows.order_leave, target, "shutdown")
-        self._store.bell.ring(f"client:{target}")
 
         def gone(tx: Tx) -> bool:
             return target not in {session.instance for session in session_rows.present(tx)}
 
-        if not await self._until("sessions", gone):
-            await self._store.do(session_rows.order_leave, target, "")
-            raise Unreachable("No replies", hint="the command was withdrawn")
+        def leave(how: str) -> Callable[[Tx], None]:
+            return lambda tx: session_rows.order_leave(tx, target, how)
+
+        await self._order(target, leave("shutdown"), gone, leave(""))
         return "Shutdown the client..."
 
     # ---- asking clients
@@ -266,27 +266,39 @@ class ServerDesk:
         chosen = await self._store.read(events.setting, TIMEOUT)
         return float(chosen) if chosen else DEFAULT_TIMEOUT
 
-    async def _until(self, topic: str, true: Callable[[Tx], bool]) -> bool:
-        """Wait until ``true`` holds, at most the command timeout."""
-        until = self._store.clock.ticks() + await self._timeout()
-        while True:
-            ticket = self._store.bell.ticket(topic)
-            if await self._store.read(true):
-                return True
-            left = until - self._store.clock.ticks()
-            if left <= 0:
-                return False
-            await self._store.bell.wait(topic, ticket, left)
+    async def _order(
+        self, client: str, write: Callable[[Tx], None], done: Callable[[Tx], bool], withdraw: Callable[[Tx], None]
+    ) -> None:
+        """Write an order for ``client`` and wait until it is ``done``, at most the command timeout.
+
+        What is not done by then, or when the admin waits no more, is withdrawn: never carried out late (T8). Raises
+        ``Unreachable``.
+        """
+        try:
+            until = self._store.clock.ticks() + await self._timeout()
+            await self._store.do(write)
+            self._store.bell.ring(f"client:{client}")
+            while True:
+                ticket = self._store.bell.ticket("answers")
+                if await self._store.read(done):
+                    return
+                left = until - self._store.clock.ticks()
+                if left <= 0:
+                    raise Unreachable("No replies", hint="the command was withdrawn")
+                await self._store.bell.wait("answers", ticket, left)
+        finally:
+            await asyncio.shield(self._store.do(withdraw))
 
     async def _ask(self, client: str, name: str, args: list[str]) -> str:
-        """A question to one client. It is answered, or withdrawn: never carried out late."""
         ask = asks.Ask(new_id(), client, name, args, self.user, "pending", None, self._store.clock.now())
-        await self._store.do(asks.put, ask)
-        self._store.bell.ring(f"client:{client}")
-        await self._until(f"ask:{ask.id}", lambda tx: asks.answered(tx, ask.id) is not None)
-        answered = await self._store.do(asks.withdraw, ask.id)
-        if answered is None:
-            raise Unreachable("No replies", hint="the command was withdrawn")
+        await self._order(
+            client,
+            lambda tx: asks.put(tx, ask),
+            lambda tx: asks.answered(tx, ask.id) is not None,
+            lambda tx: asks.withdraw(tx, ask.id),
+        )
+        answered = await self._store.read(asks.answered, ask.id)
+        assert answered is not None
         if answered.answer.get("error"):
             raise Conflict(str(answered.answer["error"]))
         return str(answered.answer.get("text", ""))

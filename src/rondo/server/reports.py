@@ -35,7 +35,7 @@ class Reports:
             case "answer":
                 said = {"text": request.answer.text, "error": request.answer.error}
                 counted = await self._store.do(asks.answer, request.answer.id, session.instance, said)
-                self._store.bell.ring(f"ask:{request.answer.id}")
+                self._store.bell.ring("answers")
                 return pb.ReportReply(counted=counted)
         return pb.ReportReply(counted=False, reason="an empty report")
 
@@ -60,7 +60,7 @@ class Reports:
             self._runs.prepared(request.run, client)
         elif counted and state == "failed":
             self._runs.tell(request.run, TaskFailed(client, failure), ClientLeft(client))
-        self._store.bell.ring(f"client:{client}", "participants")
+        self._store.bell.ring(f"client:{client}", "answers")
         return pb.ReportReply(counted=counted)
 
     async def _failed(self, session: Session, request: pb.Report) -> pb.ReportReply:

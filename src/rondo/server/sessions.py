@@ -214,7 +214,7 @@ class Sessions:
         await self._mark(session.token, "gone", reason)
         self._seen.pop(session.token, None)
         self._waiting.pop(session.token, None)
-        self._store.bell.ring(f"client:{session.instance}", "sessions")
+        self._store.bell.ring(f"client:{session.instance}", "answers")
         if session.role == "client":
             how = {"silent": "Remove the dead Client.", "revoked": "Remove the revoked Client."}.get(
                 reason, "Client has left."

@@ -1,0 +1,69 @@
+"""Commands to clients: answered, or withdrawn, but never carried out late (T8)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rondo.base.errors import Unreachable
+from rondo.jobs.package import pack
+from rondo.ledger import asks, events, runs
+from rondo.ledger import sessions as rows
+from rondo.ledger.runs import Deployment, Package
+from rondo.server.desk import TIMEOUT
+from tests.real.world import write_job
+from tests.server.house import House, house
+
+
+async def staged(made: House, job: Path) -> Deployment:
+    """The job in this folder, deployed to the server and to client a of run number 1."""
+    file = await asyncio.to_thread(pack, job, made.store.folder / "package.zip")
+    made.store.blobs.adopt(file.path, file.digest)
+    await made.store.do(runs.stage, Package("job", file.digest, file.size, "lead@hub.org", 0.0))
+    await made.desk.set_run_number(1)
+    deployment = Deployment(1, "a", "job", file.digest, file.size, 0.0)
+    await made.store.do(runs.deploy, deployment)
+    return deployment
+
+
+async def leave_alone(made: House, command: Coroutine[Any, Any, str]) -> None:
+    """An admin gives a command to client a and goes away before anybody has answered."""
+    asking, ticket = asyncio.create_task(command), made.store.bell.ticket("client:a")
+    async with asyncio.timeout(10):
+        await made.store.bell.wait("client:a", ticket)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+
+
+async def test_a_command_is_withdrawn_when_its_admin_goes_away(tmp_path: Path) -> None:
+    async with house(tmp_path / "w") as made:
+        await staged(made, write_job(tmp_path / "job"))
+        await made.client("a")
+        await leave_alone(made, made.desk.deploy_client("job", "a"))
+        assert await made.store.read(asks.pending, "a", []) is None
+
+        await leave_alone(made, made.desk.shut_down("a"))
+        assert [session.leave for session in await made.store.read(rows.present)] == [""]
+
+        run = await made.run(tmp_path / "job", state="running")
+        await leave_alone(made, made.desk.start_client("a"))
+        part = await made.store.read(runs.participant, run, "a")
+        assert part is not None
+        assert part.state == "stopped"
+
+
+async def test_a_command_that_nobody_answers_is_withdrawn(tmp_path: Path) -> None:
+    async with house(tmp_path / "w") as made:
+        await staged(made, write_job(tmp_path / "job"))
+        await made.client("a")
+        await made.store.do(events.put_setting, TIMEOUT, "0.01")
+        with pytest.raises(Unreachable, match="No replies"):
+            await made.desk.deploy_client("job", "a")
+        assert await made.store.read(asks.pending, "a", []) is None
+        with pytest.raises(Unreachable, match="No replies"):
+            await made.desk.shut_down("a")
+        assert [session.leave for session in await made.store.read(rows.present)] == [""]
