@@ -70,6 +70,10 @@ async def test_closing_a_round_fixes_what_counts(ledger: Ledger, other: Ledger) 
     assert [one.client for one in counted] == ["a", "b"], "in the order of names, whatever came first"
     assert "closed" in await other.do(rounds.accept, contribution(key, "c"))
     assert await other.do(rounds.close_round, key) == counted, "after a restart too"
+    await ledger.do(rounds.end_round, key, "committed", 4.0)
+    await other.do(rounds.close_round, key)
+    found = await ledger.do(rounds.get, key)
+    assert found is not None and found.state == "committed", "what has ended stays ended"
 
 
 async def test_a_contribution_and_a_closing_at_once_agree(ledger: Ledger, other: Ledger) -> None:

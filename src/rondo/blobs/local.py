@@ -12,7 +12,7 @@ from rondo.tensors.digest import parse_digest
 
 
 class Options(BaseOptions, frozen=True):
-    """``folder``: where the files are kept."""
+    """``folder``: where the files are kept, on the file system on which they arrive."""
 
     folder: str
 
@@ -33,9 +33,13 @@ class LocalBlobs:
 
     def adopt(self, path: Path, digest: str) -> None:
         target = self._path(digest)
-        with disk_errors(target, "keep the file"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            os.replace(path, target)
+        try:
+            with disk_errors(target, "keep the file"):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                os.replace(path, target)
+        except FileNotFoundError:
+            if not target.is_file():
+                raise NotFound("no such file to keep", where=str(path)) from None
 
     def local(self, digest: str) -> Path:
         path = self._path(digest)
@@ -50,4 +54,6 @@ class LocalBlobs:
             return None
 
     def delete(self, digest: str) -> None:
-        self._path(digest).unlink(missing_ok=True)
+        path = self._path(digest)
+        with disk_errors(path, "delete the file"):
+            path.unlink(missing_ok=True)

@@ -7,10 +7,13 @@ from typing import Protocol
 
 
 class BlobStore(Protocol):
-    """Immutable files by digest ("sha256:...")."""
+    """Every method raises ``BadInput`` for what is no digest, and ``NoSpace`` where the store cannot be written."""
 
     def adopt(self, path: Path, digest: str) -> None:
-        """Take over the finished file at ``path`` (it is gone afterwards). Adopting a digest again is harmless."""
+        """Take over the finished file at ``path`` (it is gone afterwards). Adopting a digest again is harmless.
+
+        Raises ``NotFound`` where there is neither the file nor its content in the store.
+        """
 
     def local(self, digest: str) -> Path:
         """A readable local file with this content. Raises ``NotFound``."""
