@@ -38,7 +38,7 @@ class House:
 
     def reports(self, kit: Kit) -> Reports:
         """Where clients report."""
-        sessions = Sessions(self.store, kit, lambda _: None, self.live.newcomer)
+        sessions = Sessions(self.store, kit, lambda _: None, self.live.newcomer, self.live.left)
         return Reports(self.store, Intake(self.store, sessions, self.live, self.rights), self.live)
 
     async def client(self, instance: str, state: str = "here") -> Session:

@@ -44,7 +44,7 @@ class Room:
         self.back: list[str] = []
         self.gone: list[str] = []
         self.store, self.kit, self.clock = made.store, kit, clock
-        self.sessions = Sessions(made.store, kit, lambda _: None, self._back)
+        self.sessions = Sessions(made.store, kit, lambda _: None, self._back, lambda s: self.gone.append(s.instance))
 
     async def _back(self, session: Session) -> None:
         self.back.append(session.instance)
@@ -57,7 +57,7 @@ class Room:
 
     @asynccontextmanager
     async def sweeping(self) -> AsyncIterator[asyncio.Task[None]]:
-        task = asyncio.create_task(self.sessions.sweep(lambda session: self.gone.append(session.instance)))
+        task = asyncio.create_task(self.sessions.sweep())
         try:
             yield task
         finally:

@@ -13,10 +13,11 @@ from rondo.commands.rows import Facts, Row, Text
 from rondo.commands.seam import Desk
 
 PERMISSION = "TRAIN"
+MOST = 10**9  # it travels in 32 bits
 
 
 class Options(BaseOptions, frozen=True):
-    """``run_number``: an integer, at least 1."""
+    """``run_number``: an integer, 1 to 1000000000."""
 
     run_number: str
 
@@ -28,6 +29,8 @@ async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
         raise BadInput("run number must be an integer.") from None
     if number <= 0:
         raise BadInput("run number must be > 0.")
+    if number > MOST:
+        raise BadInput(f"run number must be at most {MOST}.")
     existed = await desk.set_run_number(number)
     if existed:
         yield Text(f"run number already exists. Set the FL run number to {number}.")

@@ -89,9 +89,9 @@ async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[
         await _take_up(store, how.fresh)
         rights = _rights(kit)
         live = Runs(store, rights)
-        sessions = Sessions(store, kit, Revoked(kit), live.newcomer)
+        sessions = Sessions(store, kit, Revoked(kit), live.newcomer, live.left)
         await sessions.load()
-        gateway = Gateway(store, sessions, Intake(store, sessions, live, rights), live)
+        gateway = Gateway(store, sessions, Intake(store, sessions, live, rights), live, rights)
         desk = Frontdesk(store, sessions, live, rights, stop.set)
         ports = sorted({kit.port, kit.admin_port})
         async with open_server(kit, _handlers(gateway, desk), ports, how.bind), asyncio.TaskGroup() as tasks:
@@ -100,7 +100,7 @@ async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[
             started(ports)
             jobs = [
                 tasks.create_task(live.work()),
-                tasks.create_task(sessions.sweep(lambda session: live.left(session.instance))),
+                tasks.create_task(sessions.sweep()),
             ]
             await stop.wait()
             for job in jobs:

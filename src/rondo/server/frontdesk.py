@@ -8,6 +8,7 @@ from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
+from msgspec import structs
 
 from rondo.base.errors import NotFound
 from rondo.base.options import Options
@@ -41,22 +42,27 @@ class Frontdesk:
         module = seam.find(request.name)
         options = seam.parse(module, list(request.args))
         desk = ServerDesk(self._store, self._runs, session.name, self._stop)
-        await self._allow(desk, module.PERMISSION, options)
+        options = await self._allow(desk, module.PERMISSION, options)
         async with aclosing(module.run(desk, options)) as answers:
             async for row in answers:
                 yield pb.Row(json=row_kinds.encode(row))
 
-    async def _allow(self, desk: ServerDesk, permission: str, options: Options) -> None:
-        """Whose rights a command needs: those of its targets, else the server's; of a package, its facts too."""
+    async def _allow(self, desk: ServerDesk, permission: str, options: Options) -> Options:
+        """Whose rights a command needs: those of its targets, else the server's; of a package, its facts too.
+
+        Returns the options with the targets that were looked at: whoever logs in meanwhile is none of them.
+        """
         names, folder = getattr(options, "names", None), getattr(options, "folder", "")
         sites, facts = list(SERVER), None
         if names is not None and not seam.is_server(options):  # type: ignore[arg-type]
             kits = {line.instance: line.kit for line in await desk.clients()}
-            sites = [kits[name] for name in await seam.choose(desk, options)]  # type: ignore[arg-type]
+            names = tuple(await seam.choose(desk, options))  # type: ignore[arg-type]
+            sites, options = [kits[name] for name in names if name in kits], structs.replace(options, names=names)
         if folder:
             staged = await desk.staged(folder.rstrip("/").rsplit("/", 1)[-1])
             facts = await asyncio.to_thread(package_facts, Path(staged))
         self._rights.check(desk.user, Action[permission], sites, facts)
+        return options
 
     async def watch(self, request: pb.WatchRequest, call: Call) -> AsyncIterator[pb.EventRow]:
         """Events after number ``after``; where asked to follow, until the run has ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
@@ -12,9 +13,11 @@ from rondo.ledger.ledger import Tx
 from rondo.ledger.sessions import Session
 from rondo.net.calls import Call
 from rondo.net.transfer import OFFSET, UPLOAD, read_chunks
+from rondo.policy.actions import Action
 from rondo.rounds import orders
 from rondo.server.intake import Intake
 from rondo.server.reports import Reports
+from rondo.server.rights import Rights
 from rondo.server.runs import Runs
 from rondo.server.sessions import Sessions
 from rondo.server.store import Store
@@ -24,11 +27,11 @@ PATIENCE = 45.0  # seconds a waiting call is held at most: below what proxies cu
 
 
 class Gateway:
-    def __init__(self, store: Store, sessions: Sessions, intake: Intake, live: Runs) -> None:
+    def __init__(self, store: Store, sessions: Sessions, intake: Intake, live: Runs, rights: Rights) -> None:
         self._store = store
         self._sessions = sessions
         self._intake = intake
-        self._runs = live
+        self._rights = rights
         self._reports = Reports(store, intake, live)
 
     async def register(self, hello: pb.Hello, call: Call) -> pb.Welcome:
@@ -40,8 +43,7 @@ class Gateway:
 
     async def quit(self, request: pb.Quit, call: Call) -> pb.QuitReply:
         session = await self._sessions.who(call, "client", "admin")
-        await self._sessions.end(session, request.reason[:200] or "quit")
-        self._runs.left(session.instance)
+        await asyncio.shield(self._sessions.end(session, request.reason[:200] or "quit"))
         return pb.QuitReply()
 
     # ---- orders
@@ -65,7 +67,8 @@ class Gateway:
                 await self._sessions.who(call, "client")  # it may have been revoked or removed meanwhile
 
     async def report(self, request: pb.Report, call: Call) -> pb.ReportReply:
-        return await self._reports.take(await self._sessions.who(call, "client"), request)
+        # Row and news go together, also where the caller's connection breaks in between.
+        return await asyncio.shield(self._reports.take(await self._sessions.who(call, "client"), request))
 
     # ---- files
 
@@ -82,7 +85,9 @@ class Gateway:
 
     async def pull(self, request: pb.PullRequest, call: Call) -> AsyncIterator[bytes]:
         session = await self._sessions.who(call, "client", "admin")
-        if session.role == "client" and not await self._store.read(_may_pull, session.instance, request.file.digest):
+        if session.role == "admin":
+            self._rights.check(session.name, Action.VIEW)
+        elif not await self._store.read(_may_pull, session.instance, request.file.digest):
             raise NotFound("this file is not, or no longer, for this client", where=request.file.digest)
         async with aclosing(read_chunks(self._store.blobs.local(request.file.digest), request.offset)) as chunks:
             async for chunk in chunks:

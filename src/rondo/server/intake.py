@@ -98,7 +98,7 @@ class Intake:
             if seen is None:
                 await asyncio.to_thread(_feed, check, into)
             check.finish()
-            return await self._count(session, offer)
+            return await asyncio.shield(self._count(session, offer))  # row and news go together
         except (BadInput, Refused) as error:
             self._drop(session, offer)
             return await self._refuse(session, offer, error)

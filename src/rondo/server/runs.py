@@ -66,10 +66,10 @@ class Runs:
         if self._dispatching:
             self.tell(run, e.UpdateArrived(client))
 
-    def left(self, client: str) -> None:
+    def left(self, session: Session) -> None:
         """This client is gone: nobody waits for it any more."""
         if self._run is not None:
-            self.tell(self._run.id, e.ClientLeft(client))
+            self.tell(self._run.id, e.ClientLeft(session.instance))
 
     async def newcomer(self, session: Session) -> None:
         """A client is there (again): where everybody is invited it takes part from the current round on (C1)."""

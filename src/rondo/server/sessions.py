@@ -36,7 +36,8 @@ SWEEP = 1.0  # seconds between looks at the table
 
 
 class Sessions:
-    """``back`` is told of every client that has logged in, or is heard of again after it was removed."""
+    """``back`` is told of every client that has logged in, or is heard of again after it was removed; ``gone`` of
+    every one that has quit or was removed."""
 
     def __init__(
         self,
@@ -44,11 +45,13 @@ class Sessions:
         kit: Kit,
         revoked: Callable[[str], Revoked | None],
         back: Callable[[Session], Awaitable[None]],
+        gone: Callable[[Session], None],
     ) -> None:
         self._store = store
         self._kit = kit
         self._revoked = revoked
         self._back = back
+        self._gone = gone
         self._known: dict[str, Session] = {}
         self._seen: dict[str, float] = {}
         self._waiting: Counter[str] = Counter()
@@ -216,6 +219,7 @@ class Sessions:
         self._waiting.pop(session.token, None)
         self._store.bell.ring(f"client:{session.instance}", "answers")
         if session.role == "client":
+            self._gone(session)
             how = {"silent": "Remove the dead Client.", "revoked": "Remove the revoked Client."}.get(
                 reason, "Client has left."
             )
@@ -241,7 +245,7 @@ class Sessions:
         else:
             self._known[token] = replace(self._known.get(token, session), state=state)
 
-    async def sweep(self, gone: Callable[[Session], None]) -> None:
+    async def sweep(self) -> None:
         """For ever: tell who is away, remove who was silent too long or is revoked, write down who was heard of."""
         written = self._store.clock.now()
         while True:
@@ -249,27 +253,22 @@ class Sessions:
             now = self._store.clock.now()
             try:
                 for session in list(self._known.values()):
-                    await self._look_at(session, now, gone)
+                    await self._look_at(session, now)
                 if now - written > HEARTBEAT / 4:
                     written = now
                     await self._store.read(rows.seen, dict(self._seen))
             except RondoError as error:  # the ledger is locked, the disk is full: the next look may do better
                 log.error("sessions are not swept: %s", error)
 
-    async def _look_at(self, session: Session, now: float, gone: Callable[[Session], None]) -> None:
+    async def _look_at(self, session: Session, now: float) -> None:
         client, token = session.role == "client", session.token
         silent = 0.0 if self._waiting[token] else now - self._seen.get(token, now)
         if self._revoked(session.fingerprint) is not None:
-            await self._remove(session, "revoked", gone)
+            await self.end(session, "revoked")
         elif silent > (self._kit.settings.heart_beat_timeout if client else ADMIN_IDLE):
-            await self._remove(session, "silent", gone)
+            await self.end(session, "silent")
         elif client and session.state == "here" and silent > AWAY_AFTER:
             await self._mark(token, "away", "no connection")
-
-    async def _remove(self, session: Session, reason: str, gone: Callable[[Session], None]) -> None:
-        await self.end(session, reason)
-        if session.role == "client":
-            gone(session)
 
 
 def _instance(name: str, taken: set[str]) -> str:
