@@ -6,6 +6,7 @@ import asyncio
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from rondo.base.errors import RunAborted
@@ -16,7 +17,9 @@ from rondo.pki.kit import Kit
 from rondo.rounds import events as e
 from rondo.rounds.round import Plan, Round, Waiting
 from rondo.rounds.workflow import Step
+from rondo.server.models import Models
 from rondo.server.rounds import Conductor, Mailbox, TrainingRound
+from rondo.tensors.files import write_tensors
 from rondo.wire import rondo_pb2 as pb
 from rondo.worker.host import WorkerSpec, open_worker
 from tests.policy.policies import project1
@@ -172,3 +175,31 @@ async def test_a_run_for_all_reaches_those_whom_its_submitter_may_deploy_to(
         for session in sessions:
             await made.live.newcomer(session)
         assert [part.client for part in await made.store.read(runs.taking_part, run)] == welcome
+
+
+async def test_updates_are_kept_for_as_many_rounds_as_the_job_says(tmp_path: Path) -> None:
+    job = write_job(tmp_path / "job", num_rounds=4, min_clients=1, keep_updates=1, final_validation=False)
+    async with house(tmp_path / "w") as made:
+        run = await made.run(job, state="running", num_rounds=4, min_clients=1)
+        row = await made.store.read(runs.get, run)
+        assert row is not None
+        await made.client("a")
+        await made.store.do(runs.invite, run, "a", row, 0.0)
+        first = write_tensors(made.store.spool / ".first", {"w": np.zeros(3, np.float32)})
+        await Models(made.store, row, read_job(job)).begin(first, "test")
+        async with open_worker(WorkerSpec("fold", log=tmp_path / "worker.log", tag="server")) as worker:
+            await worker.ask({"do": "open", "kind": "fold"})
+            for number in range(3):
+                stage = TrainingRound(made.store, row, read_job(job), worker, Step("train", number, number))
+                await stage.open()
+                file = write_tensors(tmp_path / "update", {"w": np.full(3, number, np.float32)})
+                spooled = made.store.upload("a", file.digest)
+                spooled.parent.mkdir(exist_ok=True)
+                file.path.replace(spooled)
+                update = rounds.Contribution(
+                    run, number, "train", "a", file.digest, file.size, "diff", 1.0, 0.0, {}, {}, [], 0.0, 0.0
+                )
+                assert await made.store.do(rounds.accept, update) == ""
+                assert await stage.fold() == e.Folded()
+                await stage.commit()
+                assert list(spooled.parent.iterdir()) == [spooled]

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from rondo.base.disk import disk_errors, write_atomic
+from rondo.base.errors import Conflict
 from rondo.base.ids import new_token
 
 MOST_SEATS = 1000
@@ -70,7 +71,7 @@ def _first_free(folder: Path) -> tuple[int, int]:
             os.close(descriptor)
             continue
         return number, descriptor
-    raise AssertionError(f"{MOST_SEATS} clients run from one kit")
+    raise Conflict(f"{MOST_SEATS} clients run from one kit", where=str(folder), hint="stop some of them first")
 
 
 def _read(descriptor: int) -> Taken | None:

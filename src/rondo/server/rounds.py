@@ -208,9 +208,9 @@ class TrainingRound:
         assert self._file is not None
         await self._models.commit(self._key, self._file, self._weights(), self._updates)
         await asyncio.to_thread(append_metrics, folder, self._updates)
-        if not self._job.server.keep_updates:
-            for update in self._updates:
-                self._store.upload(update.client, update.digest).unlink(missing_ok=True)
+        past = (self._run.id, self._step.round - self._job.server.keep_updates, "train")
+        for update in await self._store.read(rows.accepted, past):
+            self._store.upload(update.client, update.digest).unlink(missing_ok=True)
 
     async def failed(self) -> None:
         await self._store.read(rows.end_round, self._key, "failed", self._store.clock.now())

@@ -126,11 +126,14 @@ class Federation:
             raise MachineFault(f"{name} did not stop within {PATIENCE:g} s", detail=self.output(name)[-4000:]) from None
 
     async def stop_all(self) -> None:
-        """Clients first, so that they can say goodbye."""
+        """Clients first, so that they can say goodbye. All are stopped; raises for the first that had to be killed."""
         names = [name for name in self._processes if name != SERVER]
-        await asyncio.gather(*(self.stop(name) for name in names))
+        ended = await asyncio.gather(*(self.stop(name) for name in names), return_exceptions=True)
         if SERVER in self._processes:
-            await self.stop(SERVER)
+            ended += await asyncio.gather(self.stop(SERVER), return_exceptions=True)
+        for one in ended:
+            if isinstance(one, BaseException):
+                raise one
 
 
 @asynccontextmanager
