@@ -140,7 +140,9 @@ def test_public_things_say_what_they_are(bare: str, tmp_path: Path) -> None:
 # ---- text: what must stand in no file -----------------------------------------------------------------------------
 
 # Paths of one machine. Written apart, or this file would hold one.
-MACHINE = re.compile("|".join(["(?<![\\w.])/" + name + "/" for name in ("work", "root", "tmp", "home")]))
+MACHINE = re.compile("|".join(["(?<![\\w.])/" + name + "/" for name in ("work", "root", "home")]))
+# The folder that every machine has: tests name it as what a hostile archive aims at, programs use ``tempfile``.
+SHARED = re.compile("(?<![\\w.])/" + "tmp/")
 
 
 def test_no_path_of_a_machine_is_written_down() -> None:
@@ -148,15 +150,17 @@ def test_no_path_of_a_machine_is_written_down() -> None:
         f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
         for path in _texts()
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
-        if MACHINE.search(line)
+        if MACHINE.search(line) or (SHARED.search(line) and not path.is_relative_to(ROOT / "tests"))
     ]
     assert faults == []
 
 
-@pytest.mark.parametrize("text", ["cd /" + "work/x", "'/" + "tmp/a'", "open('/" + "root/.ssh')"])
+@pytest.mark.parametrize("text", ["cd /" + "work/x", "'/" + "home/a'", "open('/" + "root/.ssh')"])
 def test_a_machine_path_is_known(text: str) -> None:
     assert MACHINE.search(text)
-    assert not MACHINE.search("rondo/server/work/x and ./tmp/x")
+    assert SHARED.search("mv a '/" + "tmp/a'")
+    assert not MACHINE.search("rondo/server/work/x and ./home/x")
+    assert not SHARED.search("rondo/server/tmp/x and ./tmp/x")
 
 
 def _texts() -> Iterator[Path]:
