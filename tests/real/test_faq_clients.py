@@ -49,6 +49,11 @@ async def test_faq_C1_a_newcomer_takes_part_in_the_current_round(tmp_path: Path)
         assert [accepted(events, number) for number in range(3)] == [["a", "bb"], *[["a", "bb", "late"]] * 2]
         assert (await made.session.facts("check_status", "server"))["clients"] == ["a", "bb", "late"]
 
+        # A job may want fewer than are here: whoever is one too many waits for another run.
+        job = gated_job(tmp_path / "few", num_rounds=1, min_clients=1, max_clients=2)
+        run, events = await made.run(job)
+        assert [accepted(events, 0), await status(made, "late")] == [["a", "bb"], "training not started"]
+
 
 async def test_faq_C2_a_client_opens_no_port(tmp_path: Path) -> None:
     async with (

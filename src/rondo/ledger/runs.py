@@ -10,7 +10,8 @@ from sqlalchemy import delete, func, insert, select, update
 
 from rondo.base.errors import RunAborted
 from rondo.ledger.ledger import Tx
-from rondo.ledger.tables import deployments, packages, participants, runs
+from rondo.ledger.tables import deployments, packages, participants, runs, sessions
+from rondo.rounds.orders import TAKING_PART
 
 OPEN = ("submitted", "dispatching", "running", "validating")
 
@@ -136,6 +137,14 @@ def invite(tx: Tx, run: int, client: str, package: Package | Deployment | Run, n
         "changed_at": now,
     }
     tx.execute(insert(participants).values(**values))
+
+
+def is_full(tx: Tx, run: Run) -> bool:
+    """Whether ``max_clients`` of the clients that are logged in take part already."""
+    here = (sessions.c.instance == participants.c.client) & (sessions.c.state != "gone") & (sessions.c.role == "client")
+    query = select(func.count()).select_from(participants.join(sessions, here))
+    where = (participants.c.run == run.id, participants.c.state.in_(TAKING_PART))
+    return int(tx.execute(query.where(*where)).scalar_one()) >= run.max_clients
 
 
 def participant(tx: Tx, run: int, client: str) -> Participant | None:

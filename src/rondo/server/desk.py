@@ -191,6 +191,8 @@ class ServerDesk:
             part = runs.participant(tx, under_way[0].id, client)
             if part is not None and part.state in TAKING_PART:
                 raise Conflict("Client already in training.")
+            if runs.is_full(tx, under_way[0]):
+                raise Conflict(f"{under_way[0].max_clients} clients take part already: the job's max_clients")
             run = under_way[0].id
             runs.invite(tx, run, client, deployment, self._store.clock.now())
 

@@ -91,9 +91,9 @@ def open_to(tx: Tx, client: str) -> Run | None:
 
 
 def join(tx: Tx, run: int, client: str, now: float, welcome: bool) -> bool:
-    """Whether ``client`` takes part now: it did already, or it is ``welcome`` and invited hereby."""
+    """Whether ``client`` takes part now: it did already, or it is ``welcome``, finds room, and is invited hereby."""
     part, row = rows.participant(tx, run, client), rows.get(tx, run)
-    if part is None and welcome and row is not None:
+    if part is None and welcome and row is not None and not rows.is_full(tx, row):
         rows.invite(tx, run, client, row, now)
         return True
     return part is not None and part.state in TAKING_PART
