@@ -107,6 +107,7 @@ async def test_certificates_change_while_the_server_runs(tmp_path: Path) -> None
         await made.until("client_back", client="bb")
         assert await sessions(made) == before
         await gate.reached()
+        assert "logging in again" not in made.output("bb")
         gate.open()
         assert (await made.ended(run))[-1].kind == "run_finished"
 
