@@ -85,14 +85,17 @@ async def test_a_contribution_and_a_closing_at_once_agree(ledger: Ledger, other:
 
 
 async def test_who_sits_out_says_why_once_and_not_after_an_answer(ledger: Ledger) -> None:
-    key = await ledger.do(add_round)
-    assert await ledger.do(rounds.decline, key, "b", {"error": "first"}, 5.0)
-    assert not await ledger.do(rounds.decline, key, "b", {"error": "second"}, 6.0)
-    assert await ledger.do(rounds.decline, key, "a", {"error": "same time"}, 5.0)
-    await ledger.do(rounds.accept, contribution(key, "c"))
-    assert not await ledger.do(rounds.decline, key, "c", {"error": "late"}, 7.0)
+    key = await ledger.do(add_round, "abcd")
+    assert await ledger.do(rounds.decline, key, "c", {"error": "first"}, 5.0)
+    assert not await ledger.do(rounds.decline, key, "c", {"error": "second"}, 6.0)
+    assert await ledger.do(rounds.decline, key, "b", {"error": "same time"}, 5.0)
+    assert await ledger.do(rounds.decline, key, "a", {"error": "later"}, 6.0)
+    await ledger.do(rounds.accept, contribution(key, "d"))
+    assert not await ledger.do(rounds.decline, key, "d", {"error": "late"}, 7.0)
     declined = await ledger.do(rounds.declined, key)
-    assert list(declined.items()) == [("a", {"error": "same time"}), ("b", {"error": "first"})]
+    assert [(client, why["error"]) for client, why in declined.items()] == [
+        ("b", "same time"), ("c", "first"), ("a", "later"),
+    ]  # fmt: skip
 
 
 async def test_what_counted_is_told_per_run_number_in_committed_rounds(ledger: Ledger) -> None:
