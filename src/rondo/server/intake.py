@@ -13,22 +13,17 @@ from typing import Any
 from rondo.base.disk import disk_errors
 from rondo.base.errors import BadInput, NotFound, ProtocolBroken, Refused, RondoError
 from rondo.base.ids import token_hash
-from rondo.jobs.check import check_choices, check_files
-from rondo.jobs.facts import PackageFacts, package_facts
-from rondo.jobs.job import read_job
-from rondo.jobs.package import STANDARD
-from rondo.jobs.unpacked import unpack_once
 from rondo.ledger import events, models, rounds, runs
 from rondo.ledger.ledger import Tx
 from rondo.ledger.sessions import Session
 from rondo.net.part import part_size
 from rondo.net.transfer import receive
-from rondo.policy.actions import Action
 from rondo.rounds.events import UpdateArrived
 from rondo.server.claims import check_claim, check_metrics, check_samples
 from rondo.server.rights import Rights
 from rondo.server.runs import Runs
 from rondo.server.sessions import Sessions
+from rondo.server.staging import Staging
 from rondo.server.store import Store
 from rondo.tensors.check import StreamCheck
 from rondo.tensors.digest import parse_digest
@@ -43,12 +38,12 @@ class Intake:
         self._store = store
         self._sessions = sessions
         self._runs = live
-        self._rights = rights
+        self._staging = Staging(store, rights)
 
     async def offer(self, session: Session, offer: pb.Offer) -> pb.OfferReply:
         """Say what is wanted of an offered file: nothing, the rest from ``offset`` on, or why it is refused."""
         if offer.HasField("package"):
-            self._check_package(session, offer)
+            self._staging.check(session, offer)
         elif await self._store.read(_counts, session.instance, offer):
             return pb.OfferReply(have=True)  # it counts already; the acknowledgement was lost
         else:
@@ -93,7 +88,8 @@ class Intake:
         """The file is whole: see that it is sound (``seen``: what was checked while it came), then let it count."""
         try:
             if offer.HasField("package"):
-                return await self._stage(session, offer, into)
+                await self._staging.stage(session, offer, into)
+                return pb.PushReply(accepted=True)
             check = seen or await self._check(session, offer.update)
             if seen is None:
                 await asyncio.to_thread(_feed, check, into)
@@ -193,36 +189,6 @@ class Intake:
 
         await self._store.do(write)
 
-    # ---- packages
-
-    def _check_package(self, session: Session, offer: pb.Offer) -> None:
-        """Refuse before a byte has moved what cannot be staged in any case."""
-        self._rights.check(session.name, Action.UPLOAD, facts=PackageFacts(byoc=False, custom_datalist=False))
-        if offer.file.size > STANDARD.total:
-            raise BadInput(f"{offer.file.size} bytes; {STANDARD.total} is the limit", where=offer.package.name)
-        _check_folder_name(offer.package.name)
-
-    async def _stage(self, session: Session, offer: pb.Offer, part: Path) -> pb.PushReply:
-        """Into the staging area, where people look for it: checked, or nothing of it is stored."""
-
-        def check(folder: Path) -> None:
-            job = read_job(folder)
-            check_choices(job)
-            check_files(job, folder)
-            self._rights.check(session.name, Action.UPLOAD, facts=package_facts(folder))
-
-        name = offer.package.name
-        staged = self._store.folder / "transfer" / name
-        try:
-            await asyncio.to_thread(unpack_once, part, offer.file.digest, staged, check)
-        except BadInput as error:  # where the file is spooled says nothing to its sender
-            where = f"package {name}" if error.where.startswith(str(self._store.folder)) else error.where
-            raise BadInput(error.what, where=where, hint=error.hint) from None
-        self._store.blobs.adopt(part, offer.file.digest)
-        package = runs.Package(name, offer.file.digest, offer.file.size, session.instance, self._store.clock.now())
-        await self._store.do(runs.stage, package)
-        return pb.PushReply(accepted=True)
-
 
 def _counts(tx: Tx, client: str, offer: pb.Offer) -> bool:
     """Has this very update been counted?"""
@@ -259,8 +225,3 @@ def _accept(tx: Tx, contribution: rounds.Contribution) -> str:
         }
         events.record(tx, c.at, c.run, "update_accepted", {**about, "local_metrics": dict(c.local_metrics)})
     return reason
-
-
-def _check_folder_name(name: str) -> None:
-    if not name or len(name) > 128 or name.startswith(".") or not all(c.isalnum() or c in "._-+ " for c in name):
-        raise BadInput(f"{name!r} cannot be a folder's name", hint="letters, digits, . _ - +")

@@ -1,0 +1,59 @@
+"""Where packages wait until a run is made of them: each is checked, or nothing of it is stored."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from rondo.base.errors import BadInput
+from rondo.jobs.check import check_choices, check_files
+from rondo.jobs.facts import PackageFacts, package_facts
+from rondo.jobs.job import read_job
+from rondo.jobs.package import STANDARD
+from rondo.jobs.unpacked import unpack_once
+from rondo.ledger import runs
+from rondo.ledger.sessions import Session
+from rondo.policy.actions import Action
+from rondo.server.rights import Rights
+from rondo.server.store import Store
+from rondo.wire import rondo_pb2 as pb
+
+
+class Staging:
+    """The folder ``transfer``, where people look for what they have uploaded."""
+
+    def __init__(self, store: Store, rights: Rights) -> None:
+        self._store = store
+        self._rights = rights
+
+    def check(self, session: Session, offer: pb.Offer) -> None:
+        """Refuse before a byte has moved what cannot be staged in any case."""
+        self._rights.check(session.name, Action.UPLOAD, facts=PackageFacts(byoc=False, custom_datalist=False))
+        if offer.file.size > STANDARD.total:
+            raise BadInput(f"{offer.file.size} bytes; {STANDARD.total} is the limit", where=offer.package.name)
+        _check_folder_name(offer.package.name)
+
+    async def stage(self, session: Session, offer: pb.Offer, part: Path) -> None:
+        """Unpack the package that has arrived as ``part``. Raises ``BadInput`` or ``Refused`` for what may not stay."""
+
+        def check(folder: Path) -> None:
+            job = read_job(folder)
+            check_choices(job)
+            check_files(job, folder)
+            self._rights.check(session.name, Action.UPLOAD, facts=package_facts(folder))
+
+        name = offer.package.name
+        staged = self._store.folder / "transfer" / name
+        try:
+            await asyncio.to_thread(unpack_once, part, offer.file.digest, staged, check)
+        except BadInput as error:  # where the file is spooled says nothing to its sender
+            where = f"package {name}" if error.where.startswith(str(self._store.folder)) else error.where
+            raise BadInput(error.what, where=where, hint=error.hint) from None
+        self._store.blobs.adopt(part, offer.file.digest)
+        package = runs.Package(name, offer.file.digest, offer.file.size, session.instance, self._store.clock.now())
+        await self._store.do(runs.stage, package)
+
+
+def _check_folder_name(name: str) -> None:
+    if not name or len(name) > 128 or name.startswith(".") or not all(c.isalnum() or c in "._-+ " for c in name):
+        raise BadInput(f"{name!r} cannot be a folder's name", hint="letters, digits, . _ - +")
