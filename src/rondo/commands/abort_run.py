@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from rondo.base.options import Options as BaseOptions
 from rondo.commands.rows import Facts, Row, Text
-from rondo.commands.seam import Desk
+from rondo.commands.seam import Desk, RunId
 
 PERMISSION = "TRAIN"
 
@@ -14,7 +14,7 @@ PERMISSION = "TRAIN"
 class Options(BaseOptions, frozen=True):
     """``run_id``: as ``list_runs`` shows it."""
 
-    run_id: int
+    run_id: RunId
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:

@@ -40,13 +40,13 @@ async def _server(desk: Desk) -> AsyncIterator[Row]:
     if current and status == "training started":
         yield Text(
             f"run number:{current.number}\tstart round:{current.start_round}\t"
-            f"max round:{current.num_rounds}\tcurrent round:{current.round}"
+            f"max round:{current.num_rounds}\t"
+            f"current round:{current.start_round if current.round is None else current.round}"
         )
         yield Text(f"min_num_clients:{current.min_clients}\tmax_num_clients:{current.max_clients}")
     if current and current.error:
-        yield Text(
-            f"run {current.id} {current.state}: {current.error.get('site', '')}: {current.error.get('error', '')}"
-        )
+        said = (current.error.get("site"), current.error.get("error"))
+        yield Text(": ".join([f"run {current.id} {current.state}", *(str(word) for word in said if word)]))
     yield Text(f"Registered clients: {len(clients)} ")
     if current and status == "training started":
         yield Text(f"Total number of clients submitted models for current round: {current.submitted_now}")
@@ -68,8 +68,8 @@ async def _server(desk: Desk) -> AsyncIterator[Row]:
 
 async def _clients(desk: Desk, names: list[str]) -> AsyncIterator[Row]:
     lines = {line.instance: line for line in await desk.clients()}
-    for name in names:
-        line = lines[name]
+    there = [lines[name] for name in names if name in lines]  # one may have left meanwhile
+    for line in there:
         text = f"client name: {line.instance}\ttoken: {line.session}\tstatus: {line.status}"
-        yield Text(f"{text}\twaiting for: {line.waiting_for}" if line.waiting_for else text, site=name)
-    yield Facts({"clients": [msgspec.to_builtins(lines[name]) for name in names]})
+        yield Text(f"{text}\twaiting for: {line.waiting_for}" if line.waiting_for else text, site=line.instance)
+    yield Facts({"clients": [msgspec.to_builtins(line) for line in there]})

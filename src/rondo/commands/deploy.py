@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from rondo.base.errors import RondoError
 from rondo.base.options import Options as BaseOptions
 from rondo.commands.rows import Problem, Row, Text
-from rondo.commands.seam import Desk, choose, is_server
+from rondo.commands.seam import Desk, choose, folder_name, is_server
 
 PERMISSION = "DEPLOY"
 ALIASES = ("deploy_app",)
@@ -25,12 +25,13 @@ class Options(BaseOptions, frozen=True):
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
+    folder = folder_name(options.folder)
     if is_server(options):
-        await desk.deploy_server(options.folder)
+        await desk.deploy_server(folder)
         yield Text("mmar_server has been deployed.")
         return
     for name in await choose(desk, options):
         try:
-            yield Text(await desk.deploy_client(options.folder, name), site=name)
+            yield Text(await desk.deploy_client(folder, name), site=name)
         except RondoError as error:
             yield Problem(str(error), site=name, code=error.code)

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from rondo.base.options import Options as BaseOptions
 from rondo.commands.rows import Facts, Row, Table
-from rondo.commands.seam import Desk
+from rondo.commands.seam import Desk, RunId
 
 PERMISSION = "VIEW"
 
@@ -14,10 +14,11 @@ PERMISSION = "VIEW"
 class Options(BaseOptions, frozen=True):
     """``run_id``: as ``list_runs`` shows it."""
 
-    run_id: int
+    run_id: RunId
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
+    await desk.run(options.run_id)  # refuses a run that there is not
     metrics = await desk.metrics(options.run_id)
     head = ["round", "client", "scope", "name", "value", "samples"]
     yield Table([word.upper() for word in head], [[metric[word] for word in head] for metric in metrics])

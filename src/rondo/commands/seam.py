@@ -6,7 +6,7 @@ import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
@@ -16,6 +16,8 @@ from rondo.base.options import Options, nearest
 from rondo.commands.rows import Row
 
 ROOM = "rondo.commands"
+
+RunId = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]  # as the ledger counts
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,11 @@ def parse(module: ModuleType, args: Sequence[str]) -> Options:
     return parsed
 
 
+def folder_name(path: str) -> str:
+    """What the folder at ``path`` is called in the staging area: its last part."""
+    return path.rstrip("/").rsplit("/", 1)[-1]
+
+
 def usage(module: ModuleType) -> str:
     """``name ARGUMENT [OPTIONAL] REST...``"""
     words = [module.__name__.rsplit(".", 1)[-1]]
@@ -172,7 +179,7 @@ async def choose(desk: Desk, options: Aimed) -> list[str]:
         raise NotFound(f"invalid client(s): {' '.join(unknown)}", hint=nearest(unknown[0], present))
     if not present:
         raise NotFound("no clients available")
-    return list(options.names) or present
+    return list(dict.fromkeys(options.names)) or present
 
 
 def is_server(options: Aimed) -> bool:

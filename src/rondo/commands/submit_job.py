@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 from rondo.base.options import Options as BaseOptions
 from rondo.commands.rows import Facts, Row, Text
-from rondo.commands.seam import Desk
+from rondo.commands.seam import Desk, folder_name
 
 PERMISSION = "TRAIN"
 SENDS = "folder"
@@ -19,7 +19,7 @@ class Options(BaseOptions, frozen=True):
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
-    started = await desk.submit(options.folder.rstrip("/").rsplit("/", 1)[-1])
+    started = await desk.submit(folder_name(options.folder))
     line = await desk.run(started)
     yield Text(f"run {started} submitted as run_{line.number}")
     yield Facts({"run": started, "number": line.number})

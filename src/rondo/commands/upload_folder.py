@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 from rondo.base.options import Options as BaseOptions
 from rondo.commands.rows import Facts, Row, Text
-from rondo.commands.seam import Desk
+from rondo.commands.seam import Desk, folder_name
 
 PERMISSION = "UPLOAD"
 ALIASES = ("upload_app",)
@@ -23,6 +23,6 @@ class Options(BaseOptions, frozen=True):
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
-    name = options.folder.rstrip("/").rsplit("/", 1)[-1]
+    name = folder_name(options.folder)
     yield Text(f"Created folder {await desk.staged(name)}")
     yield Facts({"folder": name})

@@ -15,12 +15,19 @@ def as_text(row: Row) -> str:
     """A row for people; "" for what only programs want."""
     match row:
         case Text(text, site):
-            return f"instance:{site} : {text}\n" if site else text
+            return _printable(f"instance:{site} : {text}\n" if site else text)
         case Problem(error, site):
-            return f"instance:{site} : Error: {error}\n" if site else f"Error: {error}"
+            return _printable(f"instance:{site} : Error: {error}\n" if site else f"Error: {error}")
         case Table(head, rows):
             return _table(head, rows)
     return ""
+
+
+def _printable(text: str) -> str:
+    """``text`` without what would drive a terminal: sites write it, and no site commands an admin's screen."""
+    return "".join(
+        letter if letter.isprintable() or letter in "\n\t" else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
 
 
 def as_json(rows: Sequence[Row], error: dict[str, Any] | None = None) -> str:
@@ -40,7 +47,7 @@ def done(microseconds: int, at: datetime) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    cells = [[str(cell) for cell in row] for row in [[h.upper() for h in head], *rows]]
+    cells = [[_printable(" ".join(str(cell).split())) for cell in row] for row in [[h.upper() for h in head], *rows]]
     widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     lines = [
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in cells

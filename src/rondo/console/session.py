@@ -64,7 +64,10 @@ class AdminSession:
         module = seam.find(name)
         options = seam.parse(module, args)
         if getattr(module, "SENDS", ""):
-            await self.upload(await asyncio.to_thread(self._local, getattr(options, module.SENDS)), progress)
+            given = getattr(options, module.SENDS)
+            folder = await asyncio.to_thread(self._local, given)
+            await self.upload(folder, progress)
+            args = [folder.name if word == given else word for word in args]  # "." and links have another name there
         request = pb.CommandRequest(name=name, args=args)
         async with aclosing(self._channel.stream(methods.COMMAND, request)) as answers:
             async for answer in answers:
@@ -102,8 +105,8 @@ class AdminSession:
         return file
 
     async def submit(self, folder: Path) -> int:
-        """Upload and run the job; returns the run's id."""
-        return int((await self.facts("submit_job", str(folder)))["run"])
+        """Upload and run the job in this folder (never one of the transfer folder); returns the run's id."""
+        return int((await self.facts("submit_job", str(await asyncio.to_thread(folder.resolve))))["run"])
 
     async def watch(self, run: int = 0, after: int = 0, follow: bool = True) -> AsyncGenerator[RunEvent, None]:
         """Events of ``run`` (0: all) after number ``after``, until it has ended; survives a restart of the server.

@@ -1,0 +1,127 @@
+"""From a typed line to a command's options, and whom a command is for (spec 7.1)."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from rondo.base.errors import BadInput, NotFound
+from rondo.commands import rows, seam
+from rondo.commands.rows import Facts, Problem, Row, Table, Text
+from rondo.commands.seam import Target
+from tests.commands.desks import MemoryDesk
+
+
+@pytest.fixture
+def desk() -> MemoryDesk:
+    made = MemoryDesk()
+    for name in ("b", "a", "a_1"):
+        made.add_client(name)
+    return made
+
+
+def parsed(line: str) -> object:
+    name, *args = seam.split(line)
+    return seam.parse(seam.find(name), args)
+
+
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [("upload_app", "upload_folder"), ("deploy_app", "deploy"), ("start_app", "start"), ("abort_app", "abort")],
+)
+def test_later_spellings_mean_the_same_command(alias: str, name: str) -> None:
+    assert seam.find(alias) is seam.find(name)
+
+
+@pytest.mark.parametrize("name", ["check_stats", "seam", "rows", "", "os", "../abort", "Abort"])
+def test_what_is_no_command_is_told_as_clara_tells_it(name: str) -> None:
+    with pytest.raises(NotFound, match=f"Undefined server command {name}"):
+        seam.find(name)
+    with pytest.raises(NotFound, match="did you mean 'check_status'"):
+        seam.find("check_stats")
+
+
+def test_words_may_be_quoted() -> None:
+    assert seam.split("deploy 'my job' client \"a b\"") == ["deploy", "my job", "client", "a b"]
+    with pytest.raises(BadInput, match="cannot read the line: No closing quotation"):
+        seam.split("deploy 'my job")
+
+
+def test_arguments_come_in_the_order_of_the_options() -> None:
+    assert parsed("deploy job client a b") == seam.find("deploy").Options(
+        folder="job", target="client", names=("a", "b")
+    )
+    assert parsed("abort_run 12").run_id == 12  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("set_run_number", "syntax error: missing run number (usage: set_run_number RUN_NUMBER)"),
+        ("check_status", "missing target type (server or client) (usage: check_status TARGET [NAMES...])"),
+        ("deploy", "syntax error: missing folder (usage: deploy FOLDER TARGET [NAMES...])"),
+        ("deploy job", "missing target type (server or client) (usage: deploy FOLDER TARGET [NAMES...])"),
+        ("list_runs x y", "syntax error: too many arguments: x y (usage: list_runs)"),
+        ("abort_run 1 2", "syntax error: too many arguments: 2 (usage: abort_run RUN_ID)"),
+    ],
+)
+def test_a_wrong_line_is_told_with_the_usage(line: str, said: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        parsed(line)
+    assert str(caught.value) == said
+
+
+@pytest.mark.parametrize("word", ["x", "", "1.5", "0", "-1", str(2**31), "9" * 40, "9" * 5000])
+def test_a_run_is_meant_by_a_number_that_the_ledger_can_hold(word: str) -> None:
+    with pytest.raises(BadInput, match=r"^abort_run: syntax error: "):
+        seam.parse(seam.find("abort_run"), [word])
+
+
+@pytest.mark.parametrize(("path", "name"), [("job", "job"), ("job/", "job"), ("../../x/job//", "job"), ("/a/b", "b")])
+def test_a_folder_is_staged_under_its_last_name(path: str, name: str) -> None:
+    assert seam.folder_name(path) == name
+
+
+# ---- targets ------------------------------------------------------------------------------------------------------
+
+
+def chosen(desk: MemoryDesk, *names: str) -> list[str]:
+    return asyncio.run(seam.choose(desk, Target(target="client", names=names)))
+
+
+def test_no_name_means_all_clients(desk: MemoryDesk) -> None:
+    assert chosen(desk) == ["a", "a_1", "b"]
+
+
+def test_instances_are_meant_by_their_own_names_each_once(desk: MemoryDesk) -> None:
+    assert chosen(desk, "b", "a_1", "b") == ["b", "a_1"]
+
+
+def test_unknown_clients_are_named_and_nobody_is_touched(desk: MemoryDesk) -> None:
+    with pytest.raises(NotFound, match=r"invalid client\(s\): x y \(known: a, a_1, b\)"):
+        chosen(desk, "a", "x", "y")
+
+
+def test_without_clients_there_are_none_to_choose() -> None:
+    with pytest.raises(NotFound, match="no clients available"):
+        chosen(MemoryDesk())
+
+
+@pytest.mark.parametrize("word", ["all", "Server", "clients", ""])
+def test_a_target_is_the_server_or_clients(word: str) -> None:
+    with pytest.raises(BadInput, match=f"unknown target type {word}"):
+        seam.is_server(Target(target=word))
+
+
+# ---- rows ---------------------------------------------------------------------------------------------------------
+
+ROWS: list[Row] = [
+    Text("line", "a"), Table(["A", "B"], [["x", 1], [None, 2.5], [True, "é"]]), Problem("no", "b", "Conflict"),
+    Facts({"runs": [{"id": 1, "error": None}], "text": "x"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: type(row).__name__)
+def test_a_row_travels_unchanged(row: Row) -> None:
+    assert rows.decode(rows.encode(row)) == row
