@@ -10,19 +10,26 @@ from pathlib import Path
 
 from rondo.base.errors import NoSpace
 
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG}
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
+_CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
+_IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR}  # a file where a folder should be, or the other way round
+_DISK = _FULL | _CLOSED | _IN_THE_WAY
 
 
 @contextmanager
 def disk_errors(path: Path, doing: str) -> Iterator[None]:
-    """Turn the ``OSError`` of a full or read-only disk into ``NoSpace``; other errors pass."""
+    """Turn the ``OSError`` of a disk that is full, read-only or broken, or of a file in the way, into ``NoSpace``.
+
+    Other errors pass. ``path``: what is written; an error below it names its own place.
+    """
     try:
         yield
     except OSError as error:
         if error.errno in _DISK:
+            below = isinstance(error.filename, str) and Path(error.filename).is_relative_to(path)
             raise NoSpace(
                 f"cannot {doing}: {error.strerror}",
-                where=str(path),
+                where=str(error.filename if below else path),
                 hint="free space or fix the folder's rights",
             ) from error
         raise

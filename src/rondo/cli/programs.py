@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from rondo.base.clock import SystemClock
+from rondo.base.disk import disk_errors
 from rondo.base.errors import BadInput
 
 VERSION = version("rondo-fl")
@@ -31,10 +32,11 @@ class _Json(logging.Formatter):
 
 
 def log_to(workspace: Path, name: str) -> None:
-    """A readable line on stdout, and everything as JSON lines in ``workspace/NAME.jsonl``."""
+    """A readable line on stdout, and everything as JSON lines in ``workspace/NAME.jsonl``. Raises ``NoSpace``."""
     lines = logging.StreamHandler(sys.stdout)
     lines.setFormatter(logging.Formatter(LINE))
-    full = RotatingFileHandler(workspace / f"{name}.jsonl", maxBytes=MOST_LOG, backupCount=1, encoding="utf-8")
+    with disk_errors(workspace, "write the log"):
+        full = RotatingFileHandler(workspace / f"{name}.jsonl", maxBytes=MOST_LOG, backupCount=1, encoding="utf-8")
     full.setFormatter(_Json())
     logging.basicConfig(level=logging.INFO, handlers=[lines, full])
 
