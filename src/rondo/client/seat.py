@@ -36,13 +36,15 @@ class Seat:
     number: int
     taken: Taken | None
     _descriptor: int
+    _path: Path
 
     def remember(self, instance: str, token: str) -> None:
-        """Write it down before the token is used."""
+        """Write it down before the token is used. Raises ``NoSpace``."""
         self.taken = Taken(instance, token)
         data = msgspec.json.encode(self.taken)
-        os.pwrite(self._descriptor, data, 0)
-        os.ftruncate(self._descriptor, len(data))
+        with disk_errors(self._path, "write down the session"):
+            os.pwrite(self._descriptor, data, 0)
+            os.ftruncate(self._descriptor, len(data))
 
     def forget(self) -> None:
         """The client has quit: whoever sits here next is a new one."""
@@ -57,7 +59,7 @@ def take_seat(workspace: Path) -> Iterator[Seat]:
         folder.mkdir(mode=0o700, exist_ok=True)
         number, descriptor = _first_free(folder)
     try:
-        yield Seat(number, _read(descriptor), descriptor)
+        yield Seat(number, _read(descriptor), descriptor, folder / f"{number}.json")
     finally:
         os.close(descriptor)
 
