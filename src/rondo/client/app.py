@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from contextlib import suppress
 from pathlib import Path
 
 from rondo.base.errors import ProtocolBroken, Refused, RondoError, YourFault
@@ -63,12 +64,24 @@ class Client:
             project=self._kit.project, name=self._kit.name, protocol=PROTOCOL, version=self._version,
             role="client", token=earlier.token if earlier else "",
         )  # fmt: skip
-        welcome = await patiently(lambda: self._channel.call(methods.REGISTER, hello, timeout=SLACK), self._patient)
+        await patiently(lambda: self._register(hello), self._patient)
+        log.info("Successfully registered client:%s for %s.", self.instance, self._kit.project)
+
+    async def _register(self, hello: pb.Hello) -> None:
+        call = asyncio.create_task(self._channel.call(methods.REGISTER, hello, timeout=SLACK))
+        try:
+            self._take(await asyncio.shield(call))
+        except asyncio.CancelledError:
+            with suppress(TimeoutError, RondoError):  # the server may have let it in: then it has to say goodbye
+                async with asyncio.timeout(FAREWELL):
+                    self._take(await call)
+            raise
+
+    def _take(self, welcome: pb.Welcome) -> None:
         self.instance, self._heartbeat = welcome.instance, welcome.heartbeat
         self._seat.remember(welcome.instance, welcome.token)
         self._channel.token = welcome.token
         self._logged_in.set()
-        log.info("Successfully registered client:%s for %s.", welcome.instance, welcome.project)
 
     async def live(self, stop: asyncio.Event) -> str:
         """Log in, beat, wait for orders and carry them out, until told to stop; says goodbye."""
