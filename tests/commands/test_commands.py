@@ -6,7 +6,7 @@ import pytest
 
 from rondo.base.errors import BadInput, Conflict, NotFound
 from rondo.commands.rows import Text
-from rondo.commands.seam import WaitingLine
+from rondo.commands.seam import ClientLine, WaitingLine
 from tests.commands.desks import MemoryDesk, facts, problems, table, texts, typed
 
 
@@ -107,6 +107,21 @@ def test_status_of_clients_line_by_line(desk: MemoryDesk) -> None:
     ]
     assert [client["instance"] for client in facts(rows)["clients"]] == ["a", "b"]
     assert [row.site for row in typed(desk, "check_status client b a b") if isinstance(row, Text)] == ["b", "a"]
+
+
+class Hasty(MemoryDesk):
+    """Client ``a`` leaves as soon as somebody has looked who is there."""
+
+    async def clients(self) -> list[ClientLine]:
+        there = await super().clients()
+        self.present.pop("a", None)
+        return there
+
+
+def test_a_client_that_leaves_meanwhile_is_left_out(desk: MemoryDesk) -> None:
+    rows = typed(Hasty(present=desk.present), "check_status client")
+    assert [row.site for row in rows if isinstance(row, Text)] == ["b"]
+    assert [client["instance"] for client in facts(rows)["clients"]] == ["b"]
 
 
 # ---- set_run_number -----------------------------------------------------------------------------------------------
