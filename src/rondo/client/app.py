@@ -165,8 +165,7 @@ class Client:
         exchange = self._exchange.tries()
         while True:
             self._changed.clear()
-            if self._engaged and self._engaged[1].done():
-                self._engaged[1].result()  # what ended the engagement ends the client
+            await self._look_after_engagement()
             holding = self._holding()
             call = asyncio.create_task(self._channel.call(methods.WAIT, holding, timeout=PATIENCE + SLACK))
             change = asyncio.create_task(self._changed.wait())
@@ -185,6 +184,15 @@ class Client:
                 call.cancel()
                 change.cancel()
                 await asyncio.gather(call, change, return_exceptions=True)
+
+    async def _look_after_engagement(self) -> None:
+        """What ended the engagement ends the client, but for a session that the server no longer knows."""
+        if self._engaged and self._engaged[1].done():
+            try:
+                self._engaged[1].result()
+            except Refused as error:
+                self._engaged = None
+                await self._again(error)
 
     def _holding(self) -> pb.Holding:
         engagement = self._engaged[0] if self._engaged else None

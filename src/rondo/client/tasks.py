@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rondo.base.errors import BadInput, Conflict, GaveUp, MachineFault, NotFound, Refused, RondoError, WorkerDied
+from rondo.base.errors import (
+    BadInput,
+    Conflict,
+    GaveUp,
+    MachineFault,
+    NoSpace,
+    NotFound,
+    Refused,
+    RondoError,
+    WorkerDied,
+)
 from rondo.client.telling import Say, Telling, describe, tell
 from rondo.jobs.job import Job, read_job
 from rondo.jobs.task import derive_seed
@@ -119,11 +129,12 @@ class Engagement:
             except WorkerDied as error:
                 deaths += 1
                 log.warning("%s", error)
-                if work is None and not self._ready and deaths > job.client.attempts:
+                if deaths <= job.client.attempts:
+                    continue
+                if work is None:  # it does not even stay alive without work
                     raise
-                if work is not None and deaths > job.client.attempts:
-                    await self._sit_out(work, error)
-                    work, deaths = None, 0
+                await self._sit_out(work, error)
+                work, deaths = None, 0
 
     def _spec(self, purpose: Any) -> WorkerSpec:
         folder, name = self._place.run_folder(self._order.number), self._place.instance
@@ -173,10 +184,10 @@ class Engagement:
             out.unlink(missing_ok=True)
         except WorkerDied:
             raise
-        except (NotFound, Conflict) as error:  # the round was over before this client was: the next task follows
+        except Conflict as error:  # the round was over before this client was: the next task follows
             log.warning("run %d round %d: %s", self._order.number, work.round, error.what)
-        except (TaskFailed, BadInput, MachineFault) as error:
-            await self._sit_out(work, error)
+        except (TaskFailed, BadInput, NotFound, MachineFault) as error:
+            await self._sit_out(work, error)  # where the round is over, the server makes nothing of it
 
     async def _model(self, work: pb.Work) -> Path:
         """The global model as a file; one that is here already is not sent again, older ones go."""
@@ -219,9 +230,15 @@ class Engagement:
             seconds=answer["seconds"],
         )  # fmt: skip
         file = FileInfo(Path(answer["path"]), answer["digest"], answer["size"])
-        self._telling.phase(work.round, "uploading")
-        moving = self._telling.moving(work.round, "uploading")
-        await push(self._channel, file, pb.Offer(update=claim), self._backoff, moving)
+        moving, tries = self._telling.moving(work.round, "uploading"), self._backoff.tries()
+        while True:
+            self._telling.phase(work.round, "uploading")
+            try:
+                await push(self._channel, file, pb.Offer(update=claim), self._backoff, moving)
+                break
+            except NoSpace as error:  # at the server: what was trained waits here until there is room for it
+                self._telling.phase(work.round, "waiting for room at the server")
+                await tries.pause(error)
         log.info("run %d round %d: update accepted (%d bytes)", self._order.number, work.round, file.size)
 
     async def _sit_out(self, work: pb.Work, error: RondoError) -> None:

@@ -115,6 +115,7 @@ _SAY: Mapping[str, Callable[[Data, str], tuple[str, Mark]]] = {
     "round_committed": _committed,
     "update_refused": _refused,
     "client_joined": _client("joined"),
+    "client_not_invited": _client("is not invited", "bad"),
     "client_prepared": _client("is prepared"),
     "client_failed": _troubled("cannot prepare"),
     "task_failed": _troubled("sits the round out"),

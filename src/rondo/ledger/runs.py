@@ -201,6 +201,14 @@ def deploy(tx: Tx, deployment: Deployment) -> None:
     tx.execute(insert(deployments).values(**deployment.__dict__))
 
 
+def undeploy(tx: Tx, deployment: Deployment, earlier: Deployment | None) -> None:
+    """Take a deployment back that did not reach its client; what was there before counts again."""
+    where = (deployments.c.number == deployment.number, deployments.c.target == deployment.target)
+    tx.execute(delete(deployments).where(*where))
+    if earlier is not None:
+        deploy(tx, earlier)
+
+
 def deployed(tx: Tx, number: int, target: str) -> Deployment | None:
     query = select(deployments).where(deployments.c.number == number, deployments.c.target == target)
     row = tx.execute(query).first()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from rondo.base.errors import Conflict, NotFound, Unreachable
+from rondo.base.errors import Conflict, NotFound, RondoError, Unreachable
 from rondo.base.ids import new_id
 from rondo.commands.seam import ClientLine, RunLine, WaitingLine
 from rondo.jobs.job import Job, read_job
@@ -112,6 +112,8 @@ class ServerDesk:
         number, package = await self._number(), await self._store.read(runs.staged, folder)
         if package is None:
             raise NotFound(f"no such folder: {folder}", hint="upload_folder first")
+        if await self._store.read(_trains, number, target):
+            raise Conflict(f"{target} is in training in run_{number}.", hint="abort it first, or set_run_number")
         return Deployment(number, target, folder, package.digest, package.size, self._store.clock.now())
 
     async def deploy_server(self, folder: str) -> None:
@@ -124,9 +126,14 @@ class ServerDesk:
         deployment = await self._deployment(folder, client)
         copy = self._store.run_folder(deployment.number) / f"mmar_{client}"
         await asyncio.to_thread(unpack_once, self._store.blobs.local(deployment.package), deployment.package, copy)
-        await self._store.do(runs.deploy, deployment)
+        earlier = await self._store.read(runs.deployed, deployment.number, client)
+        await self._store.do(runs.deploy, deployment)  # now it may fetch the package
         args = [str(deployment.number), folder, deployment.package, str(deployment.package_size)]
-        return await self._ask(client, "deploy", args)
+        try:
+            return await self._ask(client, "deploy", args)
+        except RondoError:
+            await self._store.do(runs.undeploy, deployment, earlier)
+            raise
 
     # ---- starting
 
@@ -304,6 +311,15 @@ class ServerDesk:
         if answered.answer.get("error"):
             raise Conflict(str(answered.answer["error"]))
         return str(answered.answer.get("text", ""))
+
+
+def _trains(tx: Tx, number: int, target: str) -> bool:
+    """Is the code of run folder ``number`` at ``target`` in use?"""
+    for run in runs.open_runs(tx):
+        part = runs.participant(tx, run.id, target)
+        if run.number == number and (target == "server" or (part is not None and part.state in TAKING_PART)):
+            return True
+    return False
 
 
 def _run_line(tx: Tx, run: Run) -> RunLine:

@@ -11,6 +11,7 @@ from pathlib import Path
 from rondo.base.errors import YourFault
 from rondo.jobs.facts import package_facts
 from rondo.jobs.job import Job
+from rondo.ledger import events as event_rows
 from rondo.ledger import runs as rows
 from rondo.ledger import sessions as session_rows
 from rondo.ledger.ledger import Tx
@@ -44,7 +45,11 @@ class Dispatch:
         """Who takes part, and who is here."""
         now, here = self._store.clock.now(), session_rows.present(tx)
         for session in here:
-            join(tx, self._run.id, session.instance, now, self._welcome(session.name))
+            if not join(tx, self._run.id, session.instance, now, self._welcome(session.name)):
+                why = "whoever submitted the run may not use this site, or the run is full"
+                event_rows.record(
+                    tx, now, self._run.id, "client_not_invited", {"client": session.instance, "reason": why}
+                )
         return rows.taking_part(tx, self._run.id), {session.instance for session in here}
 
     async def enough(self) -> None:

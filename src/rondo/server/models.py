@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rondo.base.disk import disk_errors
 from rondo.jobs.job import Job
 from rondo.ledger import events, models, rounds, runs
 from rondo.ledger.ledger import Tx
@@ -111,11 +112,12 @@ class Models:
     def _link(self, digest: str, name: str) -> None:
         """Show the model in the run folder under the name people look for; a second name, not a second copy."""
         folder = self._store.run_folder(self._run.number) / "mmar_server" / "models"
-        folder.mkdir(parents=True, exist_ok=True)
         part = folder / f".{name}"
-        part.unlink(missing_ok=True)
-        os.link(self._store.blobs.local(digest), part)
-        part.replace(folder / name)
+        with disk_errors(folder, "show the model in the run's folder"):
+            folder.mkdir(parents=True, exist_ok=True)
+            part.unlink(missing_ok=True)
+            os.link(self._store.blobs.local(digest), part)
+            part.replace(folder / name)
 
 
 def _begin(tx: Tx, model: models.Model) -> None:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
-from rondo.base.errors import MachineFault, RondoError, RunAborted, RunFailed
+from rondo.base.errors import MachineFault, RondoError, RunAborted, RunFailed, by_code
 from rondo.jobs.job import Job
 from rondo.ledger import events as event_rows
 from rondo.ledger import models as model_rows
@@ -168,6 +168,9 @@ class TrainingRound:
         except MachineFault:
             raise
         except RondoError as error:
+            fault = by_code(getattr(error, "kind", ""), error.what)
+            if isinstance(fault, MachineFault):  # the worker's disk is this machine's
+                raise fault from error
             detail = {"traceback": error.detail}
             return e.FoldFailed(failure(str(error), site="server", round_number=self._step.round, detail=detail))
 
