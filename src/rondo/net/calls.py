@@ -24,7 +24,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from rondo.base.errors import BadInput, Refused, RondoError
+from rondo.base.errors import BadInput, MachineFault, Refused, RondoError
 from rondo.base.ids import new_id
 from rondo.net.channel import TOKEN
 from rondo.net.errors import TROUBLE, pack, with_status
@@ -134,6 +134,8 @@ async def _settled(method: Method[Any, Any], context: Any, answer: Awaitable[T])
     try:
         return await answer
     except RondoError as error:
+        if isinstance(error, MachineFault):  # the caller cannot mend it; who runs this server can
+            _log.error("%s: %s", method.path, error)
         sent = error
     except grpc.aio.InternalError:
         # The caller is gone in the middle of an answer: nobody is left to be told, and gRPC would log a traceback.
