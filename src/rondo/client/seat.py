@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,15 +39,17 @@ class Seat:
     _path: Path
 
     def remember(self, instance: str, token: str) -> None:
-        """Write it down before the token is used. Raises ``NoSpace``."""
+        """Write it down before the token is used. Raises ``NoSpace``.
+
+        One write of one line, so that no kill comes between: what a longer line left behind it is not read.
+        """
         self.taken = Taken(instance, token)
-        data = msgspec.json.encode(self.taken)
         with disk_errors(self._path, "write down the session"):
-            os.pwrite(self._descriptor, data, 0)
-            os.ftruncate(self._descriptor, len(data))
+            os.pwrite(self._descriptor, msgspec.json.encode(self.taken) + b"\n", 0)
 
     def forget(self) -> None:
         """The client has quit: whoever sits here next is a new one."""
+        self.taken = None
         os.ftruncate(self._descriptor, 0)
 
 
@@ -78,7 +80,7 @@ def _first_free(folder: Path) -> tuple[int, int]:
 
 def _read(descriptor: int) -> Taken | None:
     try:
-        return msgspec.json.decode(os.pread(descriptor, 4096, 0), type=Taken)
+        return msgspec.json.decode(os.pread(descriptor, 4096, 0).partition(b"\n")[0], type=Taken)
     except (msgspec.DecodeError, msgspec.ValidationError):
         return None  # a fresh seat, or one whose writing was cut short: log in anew
 
@@ -90,5 +92,9 @@ def site_secret(workspace: Path) -> str:
     """
     path = workspace / "seats" / "secret"
     if not path.exists():
-        write_atomic(path, new_token().encode(), mode=0o600)
+        mine = path.with_name(f"secret.{os.getpid()}")
+        write_atomic(mine, new_token().encode(), mode=0o600)
+        with suppress(FileExistsError):
+            os.link(mine, path)  # whole or not at all, and the first of several processes makes it for all
+        mine.unlink()
     return path.read_text()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from glob import escape
 from pathlib import Path
 
 from rondo.base.disk import disk_errors, write_atomic
@@ -13,32 +14,38 @@ from rondo.jobs.package import unpack
 def unpack_once(archive: Path, digest: str, folder: Path, check: Callable[[Path], None] | None = None) -> None:
     """Make ``folder`` the content of ``archive``, unless it is already.
 
-    ``check`` looks at the fresh content before it takes the place of the old; what it raises leaves the old there.
-
-    Another package's content is replaced; what a run added to the folder (``models/``) is kept. Raises
-    ``BadInput`` for a package that may not be unpacked, and then leaves what was there.
+    Another package's content is replaced; what a run added to the folder (``models/``) never leaves it, unless the
+    package brings its own. ``check`` looks at the fresh content before that. What was there stays as it was where
+    ``check`` raises, or the package may not be unpacked (``BadInput``). Killed at any moment, it is done again.
     """
     mark = folder.with_name(f".{folder.name}.digest")
     if folder.is_dir() and mark.is_file() and mark.read_text() == digest:
         return
     fresh = folder.with_name(f".{folder.name}.new")
     with disk_errors(folder, "unpack the package"):
-        shutil.rmtree(fresh, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
-        unpack(archive, fresh)
-        _checked(fresh, check)
-        mark.unlink(missing_ok=True)
-        if (folder / "models").is_dir() and not (fresh / "models").exists():
-            (folder / "models").replace(fresh / "models")
-        shutil.rmtree(folder, ignore_errors=True)
-        fresh.replace(folder)
+        for left in (fresh, *folder.parent.glob(f".{escape(fresh.name)}.*.part")):  # of one that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        try:
+            unpack(archive, fresh)
+            if check is not None:
+                check(fresh)
+            mark.unlink(missing_ok=True)
+            folder.mkdir(exist_ok=True)
+            _replace(folder, fresh)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
         write_atomic(mark, digest.encode())
 
 
-def _checked(fresh: Path, check: Callable[[Path], None] | None) -> None:
-    try:
-        if check is not None:
-            check(fresh)
-    except BaseException:
-        shutil.rmtree(fresh, ignore_errors=True)
-        raise
+def _replace(folder: Path, fresh: Path) -> None:
+    """Move the content of ``fresh`` in; until the mark is written again, nobody takes the folder for whole."""
+    kept = set() if (fresh / "models").exists() else {"models"}
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            if entry.name not in kept:
+                shutil.rmtree(entry)
+        else:
+            entry.unlink()
+    for entry in fresh.iterdir():
+        entry.replace(folder / entry.name)
