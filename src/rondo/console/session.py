@@ -15,6 +15,7 @@ import msgspec
 
 from rondo.base.errors import (
     BadInput,
+    MachineFault,
     NotFound,
     ProtocolBroken,
     RondoError,
@@ -126,7 +127,7 @@ class AdminSession:
                         if run and event.run == run and event.kind in ENDED:
                             return
                 return
-            except Unreachable as error:
+            except (Unreachable, MachineFault) as error:  # away, or its ledger is held: the run may go on all the same
                 await tries.pause(error)
 
     async def model(self, run: int, which: str, into: Path, progress: Progress | None = None) -> dict[str, Any]:

@@ -25,6 +25,7 @@ Tx = Connection
 
 SCHEMA = "1"
 BUSY_SECONDS = 5.0
+HELD_SECONDS = 0.1  # after one waited in vain; or the calls behind it would wait for the sum of all their patience
 
 # What SQLite calls the faults of a disk, and those of a file that is no ledger (any more).
 _UNWRITABLE = ("SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR")
@@ -40,8 +41,9 @@ class Ledger:
     """
 
     def __init__(self, url: str, busy_seconds: float = BUSY_SECONDS) -> None:
+        self._held = False
         try:
-            self._engine = _engine(url, busy_seconds)
+            self._engine = _engine(url, lambda: min(busy_seconds, HELD_SECONDS) if self._held else busy_seconds)
         except (ArgumentError, ImportError) as error:
             raise BadInput(
                 f"cannot talk to such a ledger: {error}", hint="see the URLs and drivers of SQLAlchemy"
@@ -71,9 +73,12 @@ class Ledger:
         def transaction() -> T:
             try:
                 with self._engine.begin() as tx:
+                    self._held = False
                     return operation(tx, *args, **kwargs)
             except DBAPIError as error:
-                raise _wrapped(error, self._where) from error
+                wrapped = _wrapped(error, self._where)
+                self._held = isinstance(wrapped, LedgerBusy)
+                raise wrapped from error
 
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, transaction))
 
@@ -82,10 +87,11 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def _engine(url: str, busy_seconds: float) -> Engine:
+def _engine(url: str, patience: Callable[[], float]) -> Engine:
+    """``patience``: seconds that the next transaction waits for whoever holds the database."""
     if not url.startswith("sqlite"):
         return create_engine(url, pool_size=1, max_overflow=0)
-    engine = create_engine(url, connect_args={"timeout": busy_seconds}, poolclass=SingletonThreadPool)
+    engine = create_engine(url, connect_args={"timeout": patience()}, poolclass=SingletonThreadPool)
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: object) -> None:
@@ -95,6 +101,7 @@ def _engine(url: str, busy_seconds: float) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={patience() * 1000:.0f}")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

@@ -10,7 +10,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from rondo.base.errors import MachineFault, RondoError, RunAborted, RunFailed, WorkerDied
+from rondo.base.errors import MachineFault, RondoError, RunAborted, RunFailed, WorkerDied, by_code
 from rondo.jobs.job import Job, read_job
 from rondo.jobs.task import derive_seed
 from rondo.jobs.unpacked import unpack_once
@@ -121,6 +121,9 @@ class Runs:
         except RunFailed as error:
             await self._end(run, "failed", error.failure)
         except TaskFailed as error:
+            fault = by_code(error.kind, error.what)
+            if isinstance(fault, MachineFault):  # the worker's disk is this machine's
+                raise fault from error
             detail = {"traceback": error.traceback, "file": error.file, "line": error.line}
             why = failure(error.error, site="server", detail=detail | {"last_lines": error.last_lines})
             await self._end(run, "failed", why)
@@ -130,7 +133,6 @@ class Runs:
             log.error("run %d: %s", run.id, error)
             await self._end(run, "failed", failure(str(error), site="server", detail={"traceback": error.detail}))
         except Exception as error:  # noqa: BLE001 a defect of ours ends this run, not the server
-            trace = traceback.format_exc()
             trace = traceback.format_exc()
             log.error("run %d: a defect of the server\n%s", run.id, trace)
             why = failure(f"a defect of the server: {error!r}", site="server", detail={"traceback": trace})
