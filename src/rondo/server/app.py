@@ -40,6 +40,8 @@ from rondo.server.store import Store
 
 log = logging.getLogger("rondo.server")
 
+PARTING = 1.0  # seconds for calls that are being answered, such as the one that shuts the server down
+
 
 class Revoked:
     """The entry of a revoked certificate, None for any other. The signed list is read again whenever its file changes.
@@ -94,7 +96,7 @@ async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[
         gateway = Gateway(store, sessions, Intake(store, sessions, live, rights), live, rights)
         desk = Frontdesk(store, sessions, live, rights, stop.set)
         ports = sorted({kit.port, kit.admin_port})
-        async with open_server(kit, _handlers(gateway, desk), ports, how.bind), asyncio.TaskGroup() as tasks:
+        async with open_server(kit, _handlers(gateway, desk), ports, how.bind) as door, asyncio.TaskGroup() as tasks:
             log.info("starting secure server at %s:%d", kit.host, kit.port)
             log.info("Server started")
             started(ports)
@@ -103,6 +105,7 @@ async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[
                 tasks.create_task(sessions.sweep()),
             ]
             await stop.wait()
+            await door.stop(PARTING)
             for job in jobs:
                 job.cancel()
     log.info("Server stopped")
