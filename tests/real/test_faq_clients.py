@@ -72,9 +72,12 @@ async def test_faq_C2_a_client_opens_no_port(tmp_path: Path) -> None:
         links = [link for link in psutil.Process(made.pid(SERVER)).net_connections("inet") if link.raddr]
         assert {link.laddr.port for link in links if link.status == psutil.CONN_ESTABLISHED} == {port}
 
-        # A command reaches the client all the same, while it trains.
-        assert texts(await command(made.session, "deploy job client a"), "a") == ["MMAR deployed."]
+        # Commands reach the client all the same, while it trains.
         assert await status(made, "a") == "training started"
+        assert texts(await command(made.session, "abort client a"), "a") == ["Aborting the client..."]
+        await made.until("client_stopped", run, client="a")
+        assert texts(await command(made.session, "start client a"), "a") == ["Starting the client..."]
+        await gate.reached()
         gate.open()
         assert (await made.ended(run))[-1].kind == "run_finished"
 
