@@ -10,17 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rondo.base.errors import (
-    BadInput,
-    Conflict,
-    GaveUp,
-    MachineFault,
-    NoSpace,
-    NotFound,
-    Refused,
-    RondoError,
-    WorkerDied,
-)
+from rondo.base.errors import BadInput, Conflict, GaveUp, MachineFault, NotFound, Refused, RondoError, WorkerDied
 from rondo.client.telling import Say, Telling, describe, tell
 from rondo.jobs.job import Job, read_job
 from rondo.jobs.task import derive_seed
@@ -236,7 +226,7 @@ class Engagement:
             try:
                 await push(self._channel, file, pb.Offer(update=claim), self._backoff, moving)
                 break
-            except NoSpace as error:  # at the server: what was trained waits here until there is room for it
+            except MachineFault as error:  # the server's: what was trained waits here until there is room for it
                 self._telling.phase(work.round, "waiting for room at the server")
                 await tries.pause(error)
         log.info("run %d round %d: update accepted (%d bytes)", self._order.number, work.round, file.size)

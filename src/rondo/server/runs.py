@@ -7,6 +7,7 @@ import logging
 import random
 import traceback
 from collections.abc import Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -53,6 +54,7 @@ class Runs:
         self.round: Round | None = None  # what is being waited for, to be shown
         self.since = 0.0
         self._dispatching = False
+        self._told: dict[str, Any] = {}
 
     def tell(self, run: int, *news: e.Event) -> None:
         """News for the round that ``run`` is in; for any other run it is too late to matter."""
@@ -107,10 +109,19 @@ class Runs:
                 faults.progressed()
             except MachineFault as error:
                 log.error("%s; the run goes on from the ledger", error)
+                await self._waits(error)
                 deaths += isinstance(error, WorkerDied)
                 await faults.pause(error)
             finally:
                 self._run, self.round = None, None
+
+    async def _waits(self, error: MachineFault) -> None:
+        """Let whoever watches see what the run waits for now, where that can be written down."""
+        why = {"for": [], "why": str(error), "then": "goes on from where it was"}
+        if self._run is not None and why != self._told:
+            self._told = why
+            with suppress(MachineFault):
+                await self._store.record(self._run.id, "waiting", why)
 
     async def _to_the_end(self, run: Run, last_try: bool) -> None:
         try:
