@@ -33,6 +33,11 @@ POINTS = {
     "while it sends": ("rondo.net.transfer", "read_chunks", "chunk"),
     "after it sent": ("rondo.client.tasks", "Engagement._send", "after"),
 }
+# before there is a run
+AT_LOG_IN = {
+    "before a log-in is answered": ("rondo.server.gateway", "Gateway.register", "after"),
+    "before the answer to its log-in is kept": ("rondo.client.app", "Client._take", "before"),
+}
 
 
 def die() -> None:
@@ -41,7 +46,7 @@ def die() -> None:
 
 def plant(point: str, nth: int) -> None:
     """Put the end of this process into the program."""
-    module_name, name, where = POINTS[point]
+    module_name, name, where = (POINTS | AT_LOG_IN)[point]
     owner: Any = import_module(module_name)
     *path, last = name.split(".")
     for part in path:

@@ -8,12 +8,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from rondo.net import methods
 from rondo.net.kits import read_kit
-from rondo.simulator.local import ADMIN, SERVER, project_file
+from rondo.simulator.local import ADMIN, RONDO, SERVER, Layout, project_file
 from rondo.wire import rondo_pb2 as pb
+from tests.ports import free_port
 from tests.real.door import Door, hello, refused
-from tests.real.gates import command, gated_job, gates, texts
+from tests.real.gates import command, gated_job, gates, printed, texts
+from tests.real.killpoint import AT_LOG_IN
 from tests.real.world import World, world
 
 
@@ -82,6 +86,23 @@ async def test_names_tokens_and_limits(tmp_path: Path) -> None:
                 files = [path for path in made.workspaces[SERVER].rglob("*") if path.is_file()]
                 kept = b"".join(path.read_bytes() for path in files) + made.output(SERVER).encode()
                 assert not any(channel.token.encode() in kept for channel in (first, second, third, fourth))
+
+
+@pytest.mark.parametrize(("point", "who"), [(point, who) for point, who in zip(AT_LOG_IN, (SERVER, "a"), strict=True)])
+async def test_a_log_in_that_was_cut_short_leaves_no_second_client(tmp_path: Path, point: str, who: str) -> None:
+    made = World(tmp_path / "w", Layout({"a": None}, port=free_port()))
+    deadly = (sys.executable, "-m", "tests.real.killpoint", point, "1")
+    try:
+        for name in (SERVER, "a"):
+            await made.start(name, command=deadly if name == who else RONDO)
+        assert await made.wait(who) == -9, "it did not come to the point"
+        await made.start(who)
+        await printed(made.folder / "a.out", "Successfully registered client:a for ")
+        await made.log_in()
+        assert list(await sessions(made)) == ["a"]
+    finally:
+        await made.sessions.aclose()
+        await made.stop_all()
 
 
 async def test_certificates_change_while_the_server_runs(tmp_path: Path) -> None:

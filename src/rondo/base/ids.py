@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import uuid
 
@@ -10,6 +11,11 @@ import uuid
 def new_token() -> str:
     """A session token: 32 random bytes, URL-safe."""
     return secrets.token_urlsafe(32)
+
+
+def is_token(text: str) -> bool:
+    """Whether ``text`` has the form of what ``new_token`` makes."""
+    return re.fullmatch(r"[A-Za-z0-9_-]{43}", text) is not None
 
 
 def token_hash(token: str) -> str:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rondo.base.errors import ProtocolBroken, Refused, RondoError, YourFault
+from rondo.base.ids import new_token
 from rondo.client.seat import Seat, site_secret, take_seat
 from rondo.client.tasks import Engagement, Place
 from rondo.client.telling import patiently, tell
@@ -59,18 +60,19 @@ class Client:
 
     async def log_in(self) -> None:
         """Take up the seat's session, or a new one. Patient while the server is not there."""
-        earlier = self._seat.taken
+        token = self._seat.taken.token if self._seat.taken else new_token()
+        self._seat.remember(self.instance, token)  # before it is used: a log-in whose answer is lost is asked for again
         hello = pb.Hello(
             project=self._kit.project, name=self._kit.name, protocol=PROTOCOL, version=self._version,
-            role="client", token=earlier.token if earlier else "",
+            role="client", token=token,
         )  # fmt: skip
-        await patiently(lambda: self._register(hello), self._patient)
+        self._take(await patiently(lambda: self._register(hello), self._patient))
         log.info("Successfully registered client:%s for %s.", self.instance, self._kit.project)
 
-    async def _register(self, hello: pb.Hello) -> None:
+    async def _register(self, hello: pb.Hello) -> pb.Welcome:
         call = asyncio.create_task(self._channel.call(methods.REGISTER, hello, timeout=SLACK))
         try:
-            self._take(await asyncio.shield(call))
+            return await asyncio.shield(call)
         except asyncio.CancelledError:
             with suppress(TimeoutError, RondoError):  # the server may have let it in: then it has to say goodbye
                 async with asyncio.timeout(FAREWELL):
@@ -79,9 +81,9 @@ class Client:
 
     def _take(self, welcome: pb.Welcome) -> None:
         self.instance, self._heartbeat = welcome.instance, welcome.heartbeat
-        self._seat.remember(welcome.instance, welcome.token)
         self._channel.token = welcome.token
-        self._logged_in.set()
+        self._logged_in.set()  # also if the next line fails: then this client says goodbye
+        self._seat.remember(welcome.instance, welcome.token)
 
     async def live(self, stop: asyncio.Event) -> str:
         """Log in, beat, wait for orders and carry them out, until told to stop; says goodbye."""

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from rondo.base.errors import BadInput, Refused, RondoError
-from rondo.base.ids import new_token, token_hash
+from rondo.base.ids import is_token, new_token, token_hash
 from rondo.ledger import events
 from rondo.ledger import sessions as rows
 from rondo.ledger.ledger import Tx
@@ -127,7 +127,8 @@ class Sessions:
             events.record(tx, now, 0, "client_back", {"client": earlier.instance})
             return replace(earlier, fingerprint=peer.fingerprint, state="here", leave=""), hello.token, False
         self._room_for(hello.role, len(present))
-        token = new_token()
+        # A client makes its token itself, and keeps it before it asks: an answer that is lost is only asked for again.
+        token = hello.token if earlier is None and is_token(hello.token) else new_token()
         instance = hello.name if hello.role == "admin" else _instance(hello.name, taken)
         session = Session(
             token_hash(token), instance, hello.name, hello.role, peer.fingerprint, peer.address, hello.version[:32],
