@@ -48,6 +48,11 @@ async def test_what_cannot_be_written_is_said_at_the_start(tmp_path: Path) -> No
         (site / "seats").touch()
         await refuses_to_start(made, "a", str(site / "seats"), "cannot write in the workspace", HINTS)
         (site / "seats").unlink()
+        (site / "seats").mkdir()
+        (site / "seats" / "0.json").symlink_to("/dev/full")  # a disk that is full when the session is written down
+        await refuses_to_start(made, "a", "0.json: cannot write down the session: No space left", HINTS)
+        assert (await made.session.facts("check_status", "server"))["clients"] == []
+        (site / "seats" / "0.json").unlink()
         await made.start("a", command=BOUND)
         await made.logged_in("a")
         _, events = await made.run(gated_job(tmp_path / "job", num_rounds=1, min_clients=1))
