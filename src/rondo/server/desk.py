@@ -142,7 +142,9 @@ class ServerDesk:
         package = await self._store.read(runs.staged, folder)
         if package is None:
             raise NotFound(f"no such folder: {folder}", hint="upload_folder first")
-        job = await asyncio.to_thread(read_job, self._store.folder / "transfer" / folder)
+        staged, archive = self._store.folder / "transfer" / folder, self._store.blobs.local(package.digest)
+        await asyncio.to_thread(unpack_once, archive, package.digest, staged)  # as it is, unless a kill left it behind
+        job = await asyncio.to_thread(read_job, staged)
 
         def write(tx: Tx) -> int:
             where = Deployment(runs.next_number(tx), "server", folder, package.digest, package.size, 0.0)

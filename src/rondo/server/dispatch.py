@@ -36,7 +36,8 @@ class Dispatch:
     async def open(self) -> tuple[Round, list[e.Event]]:
         parts, here = await self._store.do(self._invite)
         await self._store.wake_participants(self._run.id)
-        news: list[e.Event] = [e.ClientJoined(part.client) for part in parts if part.client in here]
+        able = [part.client for part in parts if part.state in TAKING_PART and part.client in here]
+        news: list[e.Event] = [e.ClientJoined(client) for client in able]
         news += [e.UpdateArrived(part.client) for part in parts if part.state == "prepared"]
         news += [e.TaskFailed(part.client, part.reason or {}) for part in parts if part.state == "failed"]
         return Round(Plan(self._job.server.min_clients, self._job.server.wait_after_min_clients)), news

@@ -146,7 +146,8 @@ class TrainingRound:
         news: list[e.Event] = [e.ClientJoined(client) for client in able]
         news += [e.UpdateArrived(c.client) for c in rows.accepted(tx, self._key)]
         news += [e.TaskFailed(client, why) for client, why in rows.declined(tx, self._key).items()]
-        news += [e.TaskFailed(p.client, p.reason or {}) for p in parts if p.state == "failed"]
+        lost = [p for p in parts if p.state == "failed" and p.changed_at >= row.opened_at]  # earlier ones are history
+        news += [e.TaskFailed(p.client, p.reason or {}) for p in lost]
         return row, [*news, e.TimeUp("grace")] if row.state == "folding" else news
 
     async def enough(self) -> None:

@@ -155,11 +155,12 @@ class Runs:
         job = read_job(code)
         workflow = Workflow(run.start_round, run.num_rounds, job.server.final_validation)
         step = workflow.resume(*await self._store.read(_progress, run))
-        if step.task == "finish":
-            text = f"nothing to do: start_round {run.start_round}, num_rounds {run.num_rounds} (an absolute end)"
-            await self._store.record(run.id, "nothing_to_do", {"text": text})
-            return
         await asyncio.to_thread(write_metrics, folder, await self._store.read(round_rows.of_number, run.number))
+        if step.task == "finish":
+            if await self._store.read(model_rows.last, run.id) is None:
+                text = f"nothing to do: start_round {run.start_round}, num_rounds {run.num_rounds} (an absolute end)"
+                await self._store.record(run.id, "nothing_to_do", {"text": text})
+            return
         await self._dispatch(run, job)
         await self._first_model(run, job, code, folder)
         async with open_worker(WorkerSpec("fold", log=folder / "server_worker.log", tag="server")) as worker:

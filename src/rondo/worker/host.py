@@ -112,7 +112,7 @@ class Worker:
                     raise ProtocolBroken(f"unknown answer {str(answer)[:100]}", where=self._spec.tag)
 
     async def _death(self, asked: str) -> WorkerDied:
-        await self._process.lasts(1.0)  # its socket closes a moment before it ends
+        await self._process.lasts(3.0)  # its socket closes a moment before it ends; more than one on a busy machine
         how = self._process.how()
         await self.kill()
         return WorkerDied(
