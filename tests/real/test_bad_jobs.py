@@ -66,7 +66,7 @@ def source(text: str) -> Callable[[Path], None]:
 FOLDERS: dict[str, tuple[Callable[[Path], None], tuple[str, ...]]] = {
     "link": (linked, ("'data' is a link",)),
     "pipe": (with_pipe, ("'pipe' is a pipe",)),
-    "device name": (lambda folder: (folder / "a\\..\\b").touch(), ("a\\\\..\\\\b", "has a backslash")),
+    "backslash": (lambda folder: (folder / "a\\..\\b").touch(), ("a\\\\..\\\\b", "has a backslash")),
     "many files": (with_many, (f"more than {MOST_FILES} files", "rows/")),
     "data": (with_data, ("the largest is 'scans.bin'", "not the data")),
     "no job.toml": (lambda folder: (folder / "job.toml").unlink(), ("job.toml",)),

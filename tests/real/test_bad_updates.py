@@ -17,6 +17,7 @@ import numpy as np
 
 from rondo.base.errors import RondoError
 from rondo.jobs.package import pack
+from rondo.net import methods
 from rondo.net.errors import status_of
 from rondo.simulator.local import ADMIN, SERVER
 from rondo.wire import rondo_pb2 as pb
@@ -32,6 +33,7 @@ from tests.real.hostile import (
     tensors,
     with_header,
 )
+from tests.real.test_worker_kills import worker_of
 from tests.real.world import World, world, write_job
 
 CODE = """
@@ -51,12 +53,20 @@ class Clinic:
         self.site = site
 
     def train(self, model, task):
+        self.wait(task)
+        return rondo.Update({**model, "w": model["w"] + 1}, samples=1.0)
+
+    def validate(self, model, task):
+        if task.round == task.rounds:  # the round that only measures
+            self.wait(task)
+        return 1.0, {"level": 1.0}
+
+    def wait(self, task):
         gate = self.site.data and self.site.data / f"{self.site.name}-{task.round}"
         if gate and gate.with_suffix(".knock").exists():
             gate.with_suffix(".knock").write_bytes(b"x")
             with open(gate.with_suffix(".pass"), "rb", buffering=0) as through:
                 through.read(1)
-        return rondo.Update({**model, "w": model["w"] + 1}, samples=1.0)
 """
 
 
@@ -328,3 +338,40 @@ async def test_an_update_for_another_round_or_run_or_a_second_one(tmp_path: Path
         await held.recants()
         refusals = [e.data["reason"] for e in await held.made.ended(run) if e.kind == "update_refused"]
         assert len(refusals) == 5
+
+
+async def test_an_update_that_comes_while_the_others_are_folded(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with (
+        gates(data, ("a", 0), ("a", 1)) as (gate, last),
+        world(tmp_path / "w", {"a": data, "liar": None}, absent=["liar"]) as made,
+        stranger(made.workspaces["liar"]) as liar,
+    ):
+        job = write_job(tmp_path / "job", code=CODE, num_rounds=1, min_clients=1, wait_after_min_clients=0)
+        run = await made.session.submit(job)
+        await gate.reached()
+        await liar.take_part(run)
+        model = arrays_of(await liar.pull((await liar.work()).model))
+        folding = worker_of(made.pid(SERVER))
+        folding.suspend()
+        gate.open()
+        await made.until("round_folding", run, round=0)
+        error = await refused(liar.send(tensors(model), round=0))
+        assert error.what == "Contribution refused: round 0 is closed, aggregation has begun"
+        folding.resume()
+
+        # Nor does an answer to the wrong question count, or one that cannot be true.
+        await last.reached()
+        for lie, words in (
+            ({"samples": 0.0}, "samples must be above 0"),
+            ({"samples": math.nan}, "samples must be above 0"),
+            ({"samples": 1.0, "metrics": {"auc": math.inf}}, "metric 'auc' is inf"),
+        ):
+            report = pb.Report(run=run, round=1, measured=pb.Measured(**lie))
+            assert words in str(await refused(liar.channel.call(methods.REPORT, report)))
+        report = pb.Report(run=run, round=0, measured=pb.Measured(samples=1.0))
+        assert not (await liar.channel.call(methods.REPORT, report)).counted
+        last.open()
+        events = await made.ended(run)
+        taken = [event.data["contributors"] for event in events if event.kind == "round_committed"]
+        assert taken == [["a"], ["a"]]
