@@ -5,15 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import traceback
-from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any
 
-from rondo.base.errors import MachineFault, RondoError, RunAborted, RunFailed, WorkerDied, by_code
+from rondo.base.errors import MachineFault, WorkerDied
 from rondo.jobs.job import Job, read_job
-from rondo.jobs.task import derive_seed
 from rondo.jobs.unpacked import unpack_once
 from rondo.ledger import events as event_rows
 from rondo.ledger import models as model_rows
@@ -24,21 +21,18 @@ from rondo.ledger.runs import OPEN, Run
 from rondo.ledger.sessions import Session
 from rondo.net.retry import Backoff
 from rondo.rounds import events as e
-from rondo.rounds.orders import failure
 from rondo.rounds.round import Round
 from rondo.rounds.workflow import Step, Workflow
+from rondo.server.beginning import first_model
 from rondo.server.dispatch import Dispatch, join, open_to, welcoming
+from rondo.server.ending import ended_by
 from rondo.server.metrics import write_metrics
-from rondo.server.models import Models
 from rondo.server.rights import Rights
 from rondo.server.rounds import Conductor, Mailbox, TrainingRound
 from rondo.server.store import Store
-from rondo.tensors.digest import FileInfo
-from rondo.worker.host import TaskFailed, Worker, WorkerSpec, open_worker
+from rondo.worker.host import Worker, WorkerSpec, open_worker
 
 log = logging.getLogger("rondo.runs")
-
-T = TypeVar("T")
 
 MOST_DEATHS = 3  # of the server's worker in one run, until the run fails by them
 
@@ -127,27 +121,8 @@ class Runs:
         try:
             await self._play(run)
             await self._end(run, "finished", None)
-        except RunAborted as error:
-            await self._end(run, "aborted", failure(error.what))
-        except RunFailed as error:
-            await self._end(run, "failed", error.failure)
-        except TaskFailed as error:
-            fault = by_code(error.kind, error.what)
-            if isinstance(fault, MachineFault):  # the worker's disk is this machine's
-                raise fault from error
-            detail = {"traceback": error.traceback, "file": error.file, "line": error.line}
-            why = failure(error.error, site="server", detail=detail | {"last_lines": error.last_lines})
-            await self._end(run, "failed", why)
-        except RondoError as error:
-            if isinstance(error, MachineFault) and not (last_try and isinstance(error, WorkerDied)):
-                raise
-            log.error("run %d: %s", run.id, error)
-            await self._end(run, "failed", failure(str(error), site="server", detail={"traceback": error.detail}))
-        except Exception as error:  # noqa: BLE001 a defect of ours ends this run, not the server
-            trace = traceback.format_exc()
-            log.error("run %d: a defect of the server\n%s", run.id, trace)
-            why = failure(f"a defect of the server: {error!r}", site="server", detail={"traceback": trace})
-            await self._end(run, "failed", why)
+        except Exception as error:  # noqa: BLE001 whatever it is ends this run, not the server
+            await self._end(run, *ended_by(error, last_try))
 
     async def _play(self, run: Run) -> None:
         folder, code = self._store.run_folder(run.number), self._code(run)
@@ -162,7 +137,7 @@ class Runs:
                 await self._store.record(run.id, "nothing_to_do", {"text": text})
             return
         await self._dispatch(run, job)
-        await self._first_model(run, job, code, folder)
+        await first_model(self._store, run, job, code)
         async with open_worker(WorkerSpec("fold", log=folder / "server_worker.log", tag="server")) as worker:
             await worker.ask({"do": "open", "kind": "fold"})
             await self._rounds(run, job, worker, step)
@@ -193,39 +168,6 @@ class Runs:
             finally:
                 self._dispatching = False
         await self._advance(run, "dispatching", "running")
-
-    async def _first_model(self, run: Run, job: Job, code: Path, folder: Path) -> None:
-        """The model that the first round starts from, made or read in a worker of its own, once."""
-        if await self._store.read(model_rows.last, run.id) is not None:
-            return
-        out = self._store.spool / f".first-{run.id}"
-        source = job.model.file or job.model.function
-        request: dict[str, Any] = {"do": "init", "seed": derive_seed(run.seed, "model"), "out": str(out)}
-        if job.model.file:
-            request["file"] = str(code / job.model.file)
-        else:
-            request |= {"function": job.model.function, "args": dict(job.model.args)}
-        async with open_worker(WorkerSpec("init", code=code, log=folder / "server_worker.log", tag="server")) as worker:
-            answer = await self._unless_aborted(run, worker.ask(request, None))
-        await Models(self._store, run, job).begin(FileInfo(out, answer["digest"], answer["size"]), source)
-
-    async def _unless_aborted(self, run: Run, work: Coroutine[Any, Any, T]) -> T:
-        """The result of ``work``, which is given up where somebody ends the run. Raises ``RunAborted``."""
-
-        async def watch() -> NoReturn:
-            while True:
-                ticket = self._store.bell.ticket(f"run:{run.id}")
-                await self._store.read(rows.see_open, run.id)
-                await self._store.bell.wait(f"run:{run.id}", ticket)
-
-        working, watching = asyncio.create_task(work), asyncio.create_task(watch())
-        try:
-            await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
-            return working.result() if working.done() else watching.result()
-        finally:
-            working.cancel()
-            watching.cancel()
-            await asyncio.gather(working, watching, return_exceptions=True)
 
     # ---- states
 

@@ -1,0 +1,58 @@
+"""The model that a run begins with: made or read in a worker of its own, once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+from rondo.jobs.job import Job
+from rondo.jobs.task import derive_seed
+from rondo.ledger import models as model_rows
+from rondo.ledger import runs as rows
+from rondo.ledger.runs import Run
+from rondo.server.models import Models
+from rondo.server.store import Store
+from rondo.tensors.digest import FileInfo
+from rondo.worker.host import WorkerSpec, open_worker
+
+T = TypeVar("T")
+
+
+async def first_model(store: Store, run: Run, job: Job, code: Path) -> None:
+    """See that the run has the model its first round starts from; user code in ``code`` may make it.
+
+    Raises ``TaskFailed`` from that code, ``RunAborted`` where somebody ends the run meanwhile, ``MachineFault``.
+    """
+    if await store.read(model_rows.last, run.id) is not None:
+        return
+    out, log = store.spool / f".first-{run.id}", store.run_folder(run.number) / "server_worker.log"
+    request: dict[str, Any] = {"do": "init", "seed": derive_seed(run.seed, "model"), "out": str(out)}
+    if job.model.file:
+        request["file"] = str(code / job.model.file)
+    else:
+        request |= {"function": job.model.function, "args": dict(job.model.args)}
+    async with open_worker(WorkerSpec("init", code=code, log=log, tag="server")) as worker:
+        answer = await _unless_aborted(store, run, worker.ask(request, None))
+    file = FileInfo(out, answer["digest"], answer["size"])
+    await Models(store, run, job).begin(file, job.model.file or job.model.function)
+
+
+async def _unless_aborted(store: Store, run: Run, work: Coroutine[Any, Any, T]) -> T:
+    """The result of ``work``, which is given up where somebody ends the run. Raises ``RunAborted``."""
+
+    async def watch() -> NoReturn:
+        while True:
+            ticket = store.bell.ticket(f"run:{run.id}")
+            await store.read(rows.see_open, run.id)
+            await store.bell.wait(f"run:{run.id}", ticket)
+
+    working, watching = asyncio.create_task(work), asyncio.create_task(watch())
+    try:
+        await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else watching.result()
+    finally:
+        working.cancel()
+        watching.cancel()
+        await asyncio.gather(working, watching, return_exceptions=True)
