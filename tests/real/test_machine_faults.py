@@ -117,7 +117,11 @@ async def test_a_ledger_that_somebody_else_holds_stops_nobody_for_good(tmp_path:
             await printed(made.folder / f"{SERVER}.out", "database is locked")
             code, answer = await made.admin("check_status server")
             assert code == 11 and "database is locked" in str(answer), answer
+            late = asyncio.create_task(made.ended(run))  # begins to watch while nothing can be read
+            await printed(made.folder / f"{SERVER}.out", "Desk/Watch: ")
         events = await watching
+        both = [[one.number for one in seen if one.kind != "progress"] for seen in (events, await late)]
+        assert both[0] == both[1]
         assert await result(made, run, events) == expected(tmp_path)
 
         # A run that waits for its disk can still be ended.

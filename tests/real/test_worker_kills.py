@@ -173,7 +173,8 @@ async def test_a_server_worker_that_is_killed_again_and_again_fails_its_run_only
     (tmp_path / "python" / "sitecustomize.py").write_text(MURDEROUS.format(file=str(lethal)))
     async with world(tmp_path / "w", {"a": None}, absent=["a"]) as made:
         await made.stop(SERVER)
-        await made.start(SERVER, env={"PYTHONPATH": str(tmp_path / "python")})
+        path = os.pathsep.join([str(tmp_path / "python"), os.environ.get("PYTHONPATH", "")])
+        await made.start(SERVER, env={"PYTHONPATH": path})
         await made.log_in()
         await made.start("a")
         await made.logged_in("a")
