@@ -65,7 +65,7 @@ async def measure(times: int, folder: Path) -> dict[str, object]:
         accepted = killed = 0.0
         quiet = 0
         async for event in session.watch(run):
-            if event.kind != "update_accepted":
+            if event.kind != "update_accepted" or event.at < killed:  # accepted before the kill, told after it
                 continue
             if killed:
                 down.append(event.at - killed)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rondo.base.errors import BadInput, Conflict, NotFound, Refused
+from rondo.base.errors import BadInput, Conflict, NoSpace, NotFound, Refused
 from rondo.net.kits import load_kit, revocations
 from rondo.pki.certificates import Role
 from rondo.pki.trust import Trust
@@ -201,7 +201,7 @@ def test_no_kit_is_left_when_the_state_cannot_be_written(tmp_path: Path) -> None
     run(tmp_path)
     before = snapshot(tmp_path / "kits")
     (tmp_path / "state" / "issued" / "client3.json").mkdir()  # something in the way
-    with pytest.raises(OSError, match="directory"):
+    with pytest.raises(NoSpace, match="directory"):
         run(tmp_path, with_client("client3"))
     assert snapshot(tmp_path / "kits") == before
 
