@@ -73,6 +73,7 @@ async def test_a_server_that_cannot_write_goes_on_from_where_it_was(tmp_path: Pa
         with full_disk(made.pid(SERVER), room=3 << 20):
             await release(data / "hold-0")
             await printed(made.folder / "a.out", "cannot write: File too large", count=2)
+            await made.until("progress", run, client="a", phase="waiting for room at the server")
             assert "cannot write: File too large" in made.output(SERVER)
             assert max(path.stat().st_size for path in (folder / "spool" / "a").iterdir()) == 3 << 20
 
