@@ -186,7 +186,6 @@ async def test_events_can_be_taken_up_after_any_number(ledger: Ledger) -> None:
     for cut in range(10):
         rest = await ledger.do(events.after, everything[cut].number, limit=4)
         assert rest == everything[cut + 1 : cut + 5]
-    assert await ledger.do(events.last_number) == everything[-1].number
 
 
 async def test_who_follows_a_run_sees_what_befalls_the_server_since_it_began(ledger: Ledger) -> None:
@@ -201,7 +200,7 @@ async def test_a_number_is_never_used_again(ledger: Ledger) -> None:
     """Who has seen number 3 asks for what came after it; the next event must not hide behind it."""
     for _ in range(3):
         await ledger.do(events.record, 1.0, 1, "progress", {"client": "a", "phase": "training", "fraction": 0.5})
-    seen = await ledger.do(events.last_number)
+    seen = (await ledger.do(events.after, 0))[-1].number
     assert await ledger.do(events.last_progress, 1, "a") == "its own work: training 50%"
     await ledger.do(events.forget_progress, 1)
     assert await ledger.do(events.last_progress, 1, "a") == ""

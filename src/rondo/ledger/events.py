@@ -35,10 +35,6 @@ def after(tx: Tx, number: int, run: int | None = None, limit: int = 500) -> list
     return [Event(**row._mapping) for row in tx.execute(query)]
 
 
-def last_number(tx: Tx) -> int:
-    return int(tx.execute(select(func.max(events.c.number))).scalar() or 0)
-
-
 def setting(tx: Tx, key: str) -> str | None:
     value = tx.execute(select(settings.c.value).where(settings.c.key == key)).scalar()
     return None if value is None else str(value)
