@@ -166,7 +166,7 @@ def test_a_machine_path_is_known(text: str) -> None:
 def _texts() -> Iterator[Path]:
     folders = ("src", "tests", "tools", "docs", "examples", "benchmarks", ".ci")
     kinds = {".py", ".pyi", ".md", ".toml", ".yml", ".yaml", ".json", ".proto", ".sh", ".txt", ""}
-    yield from (path for path in ROOT.iterdir() if path.suffix in kinds and path.is_file())
+    yield from (path for path in ROOT.iterdir() if path.suffix in kinds and path.is_file() and path.name != ".git")
     for folder in folders:
         for path in (ROOT / folder).rglob("*"):
             if path.is_file() and path.suffix in kinds and "egg-info" not in str(path):

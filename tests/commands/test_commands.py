@@ -288,11 +288,11 @@ def test_runs_are_listed_newest_first(desk: MemoryDesk) -> None:
 
 def test_models_are_listed_with_the_best_one(desk: MemoryDesk) -> None:
     desk.add_run(best_version=1)
-    version = {"kept": True, "digest": "sha256:x", "metrics": {"loss": 0.25, "auc": 0.9}}
+    version = {"kept": True, "digest": "blake3:x", "metrics": {"loss": 0.25, "auc": 0.9}}
     desk.versions[1] = [{"version": 0, **version, "metrics": {}, "kept": False}, {"version": 1, **version}]
     rows = typed(desk, "list_models 1")
     assert table(rows).rows == [
-        [0, False, False, "sha256:x", ""], [1, True, True, "sha256:x", "auc=0.9000 loss=0.2500"],
+        [0, False, False, "blake3:x", ""], [1, True, True, "blake3:x", "auc=0.9000 loss=0.2500"],
     ]  # fmt: skip
     assert (facts(rows)["run"], facts(rows)["best"], len(facts(rows)["models"])) == (1, 1, 2)
 

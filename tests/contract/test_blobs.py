@@ -15,8 +15,8 @@ from rondo.blobs.seam import BlobStore
 from rondo.tensors.digest import FileInfo, file_digest
 
 STORES = names("rondo.blobs")
-UNKNOWN = "sha256:" + "0" * 64
-NO_DIGESTS = ["", "sha256:", "0" * 64, "sha256:../../" + "a" * 58, UNKNOWN.upper(), UNKNOWN + "\n", UNKNOWN + "/x"]
+UNKNOWN = "blake3:" + "0" * 64
+NO_DIGESTS = ["", "blake3:", "0" * 64, "blake3:../../" + "a" * 58, UNKNOWN.upper(), UNKNOWN + "\n", UNKNOWN + "/x"]
 
 # What a store cannot do without, given an empty folder.
 REQUIRED: dict[str, Callable[[Path], Mapping[str, Any]]] = {"local": lambda empty: {"folder": str(empty / "blobs")}}

@@ -117,20 +117,20 @@ async def test_a_client_is_engaged_in_the_oldest_run_that_goes_on(ledger: Ledger
 
 
 async def test_a_deployment_replaces_the_one_before(ledger: Ledger) -> None:
-    for digest in ("sha256:old", "sha256:new"):
+    for digest in ("blake3:old", "blake3:new"):
         await ledger.do(runs.stage, Package("job", digest, 5, "x", 1.0))
         await ledger.do(runs.deploy, Deployment(1, "a", "job", digest, 5, 1.0))
     staged, deployed = await ledger.do(runs.staged, "job"), await ledger.do(runs.deployed, 1, "a")
     assert staged is not None and deployed is not None
-    assert staged.digest == deployed.package == "sha256:new"
+    assert staged.digest == deployed.package == "blake3:new"
     assert await ledger.do(runs.deployed, 1, "b") is None and await ledger.do(runs.staged, "x") is None
 
 
 async def test_a_client_is_given_what_was_deployed_to_it_or_what_its_run_needs(ledger: Ledger) -> None:
-    await ledger.do(runs.deploy, Deployment(1, "a", "job", "sha256:mine", 5, 1.0))
+    await ledger.do(runs.deploy, Deployment(1, "a", "job", "blake3:mine", 5, 1.0))
     run = await ledger.do(add_run)
     await ledger.do(runs.invite, run, "b", JOB, 1.0)
-    assert [await ledger.do(runs.given, client, "sha256:mine") for client in "ab"] == [True, False]
+    assert [await ledger.do(runs.given, client, "blake3:mine") for client in "ab"] == [True, False]
     assert [await ledger.do(runs.given, client, JOB.digest) for client in "ab"] == [False, True]
 
 

@@ -56,7 +56,7 @@ def test_equal_content_gives_an_equal_digest(tmp_path: Path) -> None:
 def test_a_known_folder_has_a_known_digest(tmp_path: Path) -> None:
     """Packages are pinned by digest: a change of the form would make every pin a lie."""
     assert pack(fill(tmp_path / "job", {"job.toml": "a", "b/c.py": "d"}), tmp_path / "z").digest == (
-        "sha256:2776ca05d951675f8a62ba3af36d3063616bd451aa8ca63ee0467b58980789af"
+        "blake3:f99a2595c4ea95e045db1c5397432c5538562ec3d280b2a7c657240de350b093"
     )
 
 

@@ -70,7 +70,7 @@ def test_a_package_with_models_of_its_own_brings_them(tmp_path: Path, at: Path) 
 
 
 def test_a_package_that_may_not_be_unpacked_changes_nothing(tmp_path: Path, at: Path) -> None:
-    bad = FileInfo(make_zip(tmp_path / "bad.zip", ["job.toml", "../evil"]), "sha256:bad", 1)
+    bad = FileInfo(make_zip(tmp_path / "bad.zip", ["job.toml", "../evil"]), "blake3:bad", 1)
     with pytest.raises(BadInput, match="evil"):
         put(bad, at)
     assert list(at.parent.iterdir()) == []

@@ -13,7 +13,7 @@ from rondo.ledger.rounds import Contribution, Key
 from rondo.ledger.runs import Package
 from rondo.ledger.sessions import Session
 
-JOB = Package("job", "sha256:" + "ab" * 32, 1000, "admin@x.org", 1.0)
+JOB = Package("job", "blake3:" + "ab" * 32, 1000, "admin@x.org", 1.0)
 
 
 def add_run(tx: Tx, state: str = "running", **values: Any) -> int:
@@ -38,7 +38,7 @@ def add_round(tx: Tx, clients: str = "abc", number: int = 0) -> Key:
 def contribution(key: Key, client: str, **values: Any) -> Contribution:
     """What ``client`` sends for the round."""
     plain = Contribution(
-        *key, client, "sha256:" + "cd" * 32, 100, "diff", samples=10.0, steps=5.0, metrics={"auc": 0.5},
+        *key, client, "blake3:" + "cd" * 32, 100, "diff", samples=10.0, steps=5.0, metrics={"auc": 0.5},
         local_metrics={"auc": 0.75}, omitted=["head.w"], seconds=1.5, at=3.0,
     )  # fmt: skip
     return replace(plain, **values)

@@ -52,7 +52,7 @@ class Depot:
         }  # fmt: skip
 
     def path(self, digest: str) -> Path:
-        return self.folder / digest.removeprefix("sha256:")
+        return self.folder / digest.removeprefix("blake3:")
 
     def add(self, size: int) -> FileInfo:
         """A file that can be pulled."""

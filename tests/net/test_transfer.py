@@ -168,13 +168,13 @@ async def other_bytes(request: pb.PullRequest) -> AsyncGenerator[bytes, None]:
     yield bytes(request.file.size - request.offset)
 
 
-@pytest.mark.parametrize(("send", "says"), [(too_much, "more than the"), (other_bytes, "announced as sha256:")])
+@pytest.mark.parametrize(("send", "says"), [(too_much, "more than the"), (other_bytes, "announced as blake3:")])
 async def test_wrong_content_is_refused_and_nothing_of_it_stays(
     authority: Authority, tmp_path: Path, send: Callable[..., AsyncGenerator[bytes, None]], says: str
 ) -> None:
     async with linked(authority, lying(send)) as (_, channel):
         with pytest.raises(ProtocolBroken, match=says):
-            await pull(channel, pb.FileRef(digest="sha256:" + "0" * 64, size=2 * MIB), tmp_path / "got", backoff())
+            await pull(channel, pb.FileRef(digest="blake3:" + "0" * 64, size=2 * MIB), tmp_path / "got", backoff())
     assert names(tmp_path) == []
 
 
@@ -214,7 +214,7 @@ async def test_what_the_server_answers_is_raised(authority: Authority, depot: De
     file = depot.add(10)
     async with linked(authority, depot.handlers) as (_, channel):
         with pytest.raises(NotFound, match="no such file"):
-            await pull(channel, pb.FileRef(digest="sha256:" + "1" * 64, size=1), tmp_path / "got", backoff())
+            await pull(channel, pb.FileRef(digest="blake3:" + "1" * 64, size=1), tmp_path / "got", backoff())
         with pytest.raises(BadInput, match="byte 11 of a file of 10 bytes"):
             async for _ in channel.stream(PULL, pb.PullRequest(file=ref(file), offset=11)):
                 pass

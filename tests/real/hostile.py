@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from blake3 import blake3
 
 from rondo.base.errors import RondoError
 from rondo.net import methods
@@ -125,7 +125,7 @@ async def refused(answer: Awaitable[Any]) -> RondoError:
 
 
 def digest_of(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+    return f"blake3:{blake3(content).hexdigest()}"
 
 
 def tensors(arrays: Arrays) -> bytes:

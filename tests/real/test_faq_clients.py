@@ -104,7 +104,7 @@ async def test_faq_C4_who_may_log_in(tmp_path: Path) -> None:
             for method in (methods.COMMAND, methods.WATCH):
                 assert await refused(a, method, empty(method)) == "PERMISSION_DENIED: a client may not do this"
             # A model that is not (or no longer) its own is missing for it: no reason for a client to end itself.
-            foreign = pb.PullRequest(file=pb.FileRef(digest="sha256:" + "0" * 64, size=1))
+            foreign = pb.PullRequest(file=pb.FileRef(digest="blake3:" + "0" * 64, size=1))
             assert (await refused(a, methods.PULL, foreign)).startswith("NOT_FOUND: this file is not, or no longer")
             mine, theirs = a.token, bb.token
             for method in METHODS:

@@ -91,7 +91,7 @@ async def test_updates_are_folded(bench: Bench) -> None:
     async with open_worker(bench.spec(purpose="fold", code=None)) as worker:
         assert await worker.ask({"do": "open", "kind": "fold"}) == {"say": "ready"}
         answer = await _fold(worker, bench, sent, told, name="mean", options={})
-        assert answer["digest"].startswith("sha256:") and answer["size"] == bench.out.stat().st_size
+        assert answer["digest"].startswith("blake3:") and answer["size"] == bench.out.stat().st_size
         expected = (3 * 1.0 + 1 * (bench.arrays["w"] + 4.0)) / 4
         assert np.allclose(bench.result()["w"], expected)
         assert told == sorted(told) and all(0 <= fraction <= 1 for fraction in told)

@@ -20,7 +20,7 @@ from tests.policy.policies import project1
 from tests.server.house import House, house
 
 MODEL = b"a model"
-DIGEST = "sha256:ecb9d2d8ac08ff4b5d9e5c7a4ab8e4f6a1ad4d4bb5b0cb3d9cbd4c4f4e0b9a2f"
+DIGEST = "blake3:ecb9d2d8ac08ff4b5d9e5c7a4ab8e4f6a1ad4d4bb5b0cb3d9cbd4c4f4e0b9a2f"
 
 
 class Doors:

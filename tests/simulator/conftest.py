@@ -62,8 +62,8 @@ def results(patients: Path, training: Training, federation: Federation, alone: d
         seed=training.seed,
         started=1_795_000_000.0,
         seconds=12.5,
-        last_digest="sha256:" + "a1" * 32,
-        best_digest="sha256:" + "b2" * 32,
+        last_digest="blake3:" + "a1" * 32,
+        best_digest="blake3:" + "b2" * 32,
         best_version=federation.best_version,
         notes=("The server was killed in round 3 & <went on>.",),
     )

@@ -1,14 +1,14 @@
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
 from rondo.base.errors import BadInput
 from rondo.tensors.digest import FileInfo, Hasher, file_digest, parse_digest
 
-EMPTY = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+EMPTY = "blake3:af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
 
 
 @pytest.mark.parametrize("size", [0, 1, (1 << 20) - 1, 1 << 20, (2 << 20) + 3])
@@ -16,7 +16,7 @@ def test_a_file_is_digested_whole(tmp_path: Path, size: int) -> None:
     path = tmp_path / "file"
     content = bytes(range(256)) * (size // 256 + 1)
     path.write_bytes(content[:size])
-    expected = "sha256:" + hashlib.sha256(content[:size]).hexdigest()
+    expected = "blake3:" + blake3(content[:size]).hexdigest()
     assert file_digest(path) == FileInfo(path, expected, size)
 
 
@@ -25,7 +25,7 @@ def test_the_digest_of_nothing_and_of_pieces() -> None:
     assert hasher.digest() == EMPTY
     hasher.update(b"ab")
     hasher.update(memoryview(b"c"))
-    assert hasher.digest() == "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert hasher.digest() == "blake3:6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"
 
 
 def test_a_digest_gives_its_digits() -> None:
@@ -33,7 +33,7 @@ def test_a_digest_gives_its_digits() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "sha256:", EMPTY[7:], EMPTY.upper(), EMPTY + "0", EMPTY[:-1], f"{EMPTY}\n", "sha256:../" + "a" * 61]
+    "text", ["", "blake3:", EMPTY[7:], EMPTY.upper(), EMPTY + "0", EMPTY[:-1], f"{EMPTY}\n", "blake3:../" + "a" * 61]
 )
 def test_what_is_no_digest_is_refused(text: str) -> None:
     with pytest.raises(BadInput, match="not a digest"):

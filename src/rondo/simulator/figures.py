@@ -61,7 +61,7 @@ class Clinic:
 
 @dataclass(frozen=True)
 class RunFacts:
-    """What was run. ``started``: seconds since the epoch; ``seconds``: how long; digests: "sha256:...".
+    """What was run. ``started``: seconds since the epoch; ``seconds``: how long; digests: "blake3:...".
 
     ``best_version``: the version that scored best on validation patients, None where there is none. ``notes``: what
     else happened (a server that was killed and went on), one sentence each.

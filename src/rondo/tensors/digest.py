@@ -1,19 +1,20 @@
-"""A file is named by its content: ``"sha256:"`` and 64 hex digits over all its bytes (FIPS 180-4)."""
+"""A file is named by its content: ``"blake3:"`` and 64 hex digits over all its bytes (the BLAKE3 paper, 2021)."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from blake3 import blake3
 
 from rondo.base.errors import BadInput
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-_FORM = re.compile(r"sha256:([0-9a-f]{64})")
+_FORM = re.compile(r"blake3:([0-9a-f]{64})")
 _READ = 1 << 20
 
 
@@ -30,14 +31,14 @@ class Hasher:
     """The digest of bytes that pass by."""
 
     def __init__(self) -> None:
-        self._hash = hashlib.sha256()
+        self._hash = blake3()
 
     def update(self, data: ReadableBuffer) -> None:
         self._hash.update(data)
 
     def digest(self) -> str:
         """Of everything so far; more may follow."""
-        return f"sha256:{self._hash.hexdigest()}"
+        return f"blake3:{self._hash.hexdigest()}"
 
 
 def file_digest(path: Path) -> FileInfo:
@@ -63,5 +64,5 @@ def parse_digest(text: str) -> str:
     """
     found = _FORM.fullmatch(text)
     if found is None:
-        raise BadInput(f"not a digest: {text[:100]!r}", hint="a digest is 'sha256:' and 64 lower-case hex digits")
+        raise BadInput(f"not a digest: {text[:100]!r}", hint="a digest is 'blake3:' and 64 lower-case hex digits")
     return found.group(1)
