@@ -23,7 +23,7 @@ class Proxy:
 
     May be set at any time: ``delay`` (seconds, each way), ``rate`` (bytes a second, each way over all connections,
     None: no limit), ``refuse`` (new connections are reset). ``passed`` counts bytes each way over all connections;
-    ``accepted`` and ``cuts`` count connections and cuts.
+    ``accepted`` and ``cuts`` count connections and cuts, ``forgotten`` those whose server was told nothing.
     """
 
     def __init__(self, target: int, *, delay: float = 0.0, rate: float | None = None) -> None:
@@ -35,6 +35,8 @@ class Proxy:
         self._limits: dict[Way, list[int]] = {Way.UP: [], Way.DOWN: []}
         self._line_free = {Way.UP: 0.0, Way.DOWN: 0.0}
         self._links: set[asyncio.Task[None]] = set()
+        self._servers: list[socket.socket] = []
+        self._dangling: list[socket.socket] = []
         self._flowing = asyncio.Event()
         self._flowing.set()
         self._changed = asyncio.Condition()
@@ -50,6 +52,16 @@ class Proxy:
         self.cuts += 1
         for link in self._links:
             link.cancel()
+
+    def forget(self) -> None:
+        """Reset the clients' ends alone: the server's stay open and silent, as when a NAT forgets its connections."""
+        self._servers = [server for server in self._servers if server.fileno() >= 0]
+        self._dangling += [server.dup() for server in self._servers]
+        self.cut()
+
+    @property
+    def forgotten(self) -> int:
+        return len(self._dangling)
 
     def stall(self) -> None:
         """Hold every byte while sockets stay open, as when the machine at the other end has lost its power."""
@@ -77,6 +89,8 @@ class Proxy:
         self._serving.cancel()
         await asyncio.gather(self._serving, return_exceptions=True)
         self._listener.close()
+        for end in self._dangling:
+            end.close()
 
     async def _serve(self) -> None:
         async with asyncio.TaskGroup() as group:
@@ -94,6 +108,7 @@ class Proxy:
             server = None if self.refuse else await self._open_server(client)
             await self._tell()
             if server is not None:
+                self._servers.append(server)
                 async with asyncio.TaskGroup() as both:
                     both.create_task(self._carry(client, server, Way.UP))
                     both.create_task(self._carry(server, client, Way.DOWN))
