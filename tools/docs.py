@@ -96,7 +96,7 @@ def job() -> Iterator[str]:
     yield "Names and options: [extensions](extensions.md)."
 
 
-ROOMS = ("aggregate", "filters", "trainers", "blobs")
+ROOMS = ("aggregate", "filters", "codecs", "trainers", "blobs")
 
 
 def extensions() -> Iterator[str]:

@@ -10,7 +10,7 @@ from tests.arch.tree import Import, Module, calls, imports
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("base",),
     ("tensors",),
-    ("wire", "rounds", "aggregate", "filters", "jobs", "pki", "policy", "commands"),
+    ("wire", "rounds", "aggregate", "filters", "codecs", "jobs", "pki", "policy", "commands"),
     ("net", "ledger", "blobs", "worker", "trainers"),
     ("server", "client", "console", "dashboard", "provision"),
     ("simulator",),
@@ -22,7 +22,7 @@ FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
 # ``import rondo`` is what a training script writes; the package hands out names of the worker's floor and below.
 FLOOR["rondo"] = FLOOR["worker"]
 
-PURE = frozenset({"tensors", "wire", "rounds", "aggregate", "filters", "jobs", "pki", "policy", "commands"})
+PURE = frozenset({"tensors", "wire", "rounds", "aggregate", "filters", "codecs", "jobs", "pki", "policy", "commands"})
 
 # Time, chance and the world: pure rooms get them as arguments.
 WORLD = frozenset({"asyncio", "socket", "time", "threading", "subprocess", "random", "multiprocessing"})

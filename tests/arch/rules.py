@@ -47,7 +47,7 @@ LAST_RESORTS: dict[str, str] = {
 }
 
 # What somebody outside of this repository meets: extension rooms, what extensions stand on, what scripts import.
-PUBLIC_ROOMS = frozenset({"base", "tensors", "aggregate", "filters", "jobs", "blobs", "trainers", "commands"})
+PUBLIC_ROOMS = frozenset({"base", "tensors", "aggregate", "filters", "codecs", "jobs", "blobs", "trainers", "commands"})
 PUBLIC_MODULES = frozenset({"rondo", "rondo.worker.api"})
 
 PICKLES = frozenset({"pickle", "cPickle", "_pickle", "cloudpickle", "dill", "shelve", "marshal", "joblib"})

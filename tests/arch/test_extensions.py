@@ -24,6 +24,7 @@ from tests.arch.tree import ROOT, read
 ROOMS: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {
     "rondo.aggregate": (("Options", "build"), frozenset({"seam", "folding"})),
     "rondo.filters": (("Options", "build"), frozenset({"seam", "chain"})),
+    "rondo.codecs": (("WAYS", "Options", "build"), frozenset({"seam", "coding"})),
     "rondo.trainers": (("Options", "build"), frozenset({"seam"})),
     "rondo.blobs": (("Options", "build"), frozenset({"seam"})),
     "rondo.commands": (("PERMISSION", "Options", "run"), frozenset({"rows", "seam"})),
