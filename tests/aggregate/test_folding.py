@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from rondo.aggregate.folding import fold
+from rondo.aggregate.folding import Way, fold
 from rondo.aggregate.seam import Contribution, build_rule
 from rondo.base.errors import BadInput
 from rondo.tensors.digest import file_digest
@@ -45,10 +45,10 @@ class Round:
         path = write_tensors(self.folder / site, arrays, self.dtypes).path
         self.sent.append(Contribution(site, path, kind, weight, frozenset(omitted)))
 
-    def fold(self, rule: object = MEAN, **options: int) -> dict[str, Array]:
+    def fold(self, rule: object = MEAN, **way: int) -> dict[str, Array]:
         out = self.folder / "out"
-        info = fold(self.base, self.sent, rule, out, **options)  # type: ignore[arg-type]
-        assert info == file_digest(out)
+        folded = fold(self.base, self.sent, rule, out, way=Way(**way))  # type: ignore[arg-type]
+        assert folded.model == file_digest(out) and folded.memory is None
         with TensorFile(out) as file, TensorFile(self.base) as base:
             assert file.layout == base.layout
             return {name: array.copy() for name, array in file.items()}
@@ -129,11 +129,11 @@ def test_progress_rises_to_one(tmp_path: Path) -> None:
     now = Round(tmp_path, {"a": np.zeros(10), "b": np.zeros(10, np.float32)})
     now.send("a", {"a": np.ones(10), "b": np.ones(10, np.float32)})
     seen: list[float] = []
-    fold(now.base, now.sent, MEAN, tmp_path / "out", segment_bytes=40, progress=seen.append)
+    fold(now.base, now.sent, MEAN, tmp_path / "out", way=Way(segment_bytes=40, progress=seen.append))
     assert seen == pytest.approx([1 / 3, 2 / 3, 1.0])
     empty = Round(tmp_path / "empty", {})
     empty.send("a", {})
-    fold(empty.base, empty.sent, MEAN, tmp_path / "out", progress=seen.append)
+    fold(empty.base, empty.sent, MEAN, tmp_path / "out", way=Way(progress=seen.append))
     assert seen[-1] == 1.0 and len(seen) == 4
 
 
@@ -177,10 +177,33 @@ def test_what_is_not_finite_names_site_tensor_and_place(tmp_path: Path, rule: ob
     assert not (tmp_path / "out").exists()
 
 
-def test_a_result_that_overflows_names_the_tensor(tmp_path: Path) -> None:
-    now = Round(tmp_path, {"a": f32(0), "b": f32(1, 3e38)})
-    now.send("u", {"a": f32(0), "b": f32(1, 3e38)}, "diff")
-    with pytest.raises(BadInput, match=r"fold of 1 updates: tensor 'b' holds NaN or infinity .*flat index 1\)"):
+def test_a_result_that_overflows_names_the_tensor_and_who_made_it(tmp_path: Path) -> None:
+    now = Round(tmp_path, {"a": f32(0), "b": f32(1, 1e38)})
+    for site, value in zip("rstuv", (1, 3.1e38, 3.2e38, 3.3e38, 3e38), strict=True):
+        now.send(site, {"a": f32(0), "b": f32(1, value)}, "diff")
+    says = (
+        r"fold of 5 updates: tensor 'b' becomes too large for F32 at flat index 1; the largest values came from "
+        r"u \(1e\+38 \+ 3\.3e\+38\), t \(.*\), s \(.*\) and 2 more \(look for"
+    )
+    with pytest.raises(BadInput, match=says):
+        now.fold()
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("dtype", ["F64", "F32", "F16", "BF16"])
+def test_equal_updates_give_that_update_whatever_their_weights(tmp_path: Path, dtype: str) -> None:
+    values = from_float64(np.random.default_rng(3).normal(size=1000), dtype)
+    now = Round(tmp_path, {"w": np.zeros_like(values)}, {"w": dtype})
+    for site, weight in zip("abcde", (3.0, 0.7, 11.0, 1e-9, 1e9), strict=True):
+        now.send(site, {"w": values}, weight=weight)
+    assert now.fold()["w"].tobytes() == values.tobytes()
+
+
+def test_an_infinity_is_found_also_beside_a_weight_that_outweighs_it_by_far(tmp_path: Path) -> None:
+    now = Round(tmp_path, {"w": f32(0)})
+    now.send("a", {"w": f32(np.inf)}, weight=5e-324)
+    now.send("b", {"w": f32(1)}, weight=1e300)
+    with pytest.raises(BadInput, match="update of a: tensor 'w' holds NaN or infinity"):
         now.fold()
 
 
@@ -213,7 +236,8 @@ def test_memory_does_not_grow_with_the_model(tmp_path: Path, rule: object) -> No
         for site in "abcd":
             now.send(site, {"a": np.ones(count, np.float32)}, "diff")
         tracemalloc.start()
-        fold(now.base, now.sent, rule, tmp_path / "out", segment_bytes=1 << 16)  # type: ignore[arg-type]
+        way = Way(segment_bytes=1 << 16)
+        fold(now.base, now.sent, rule, tmp_path / "out", way=way)  # type: ignore[arg-type]
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0] < 4_000_000

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from rondo.aggregate.folding import fold
-from rondo.aggregate.seam import Column, Contribution, Fold, Rule, build_rule
+from rondo.aggregate.folding import Memories, Way, fold
+from rondo.aggregate.seam import Column, Contribution, Fold, Remembers, Rule, build_rule
 from rondo.base.errors import BadInput
 from rondo.base.rooms import names, pick
 from rondo.tensors.files import TensorFile
@@ -24,10 +24,9 @@ def run(rule: Rule, values: np.ndarray, weights: list[float]) -> np.ndarray:
     rows = list(values.copy())
     if isinstance(rule, Column):
         return rule.reduce(rows, weights)
-    total, seen = np.full(values.shape[1], np.nan), 0.0
-    for row, weight in zip(rows, weights, strict=True):
-        rule.add(total, row, weight, seen)
-        seen += weight
+    total = np.full(values.shape[1], np.nan)
+    for place, (row, weight) in enumerate(zip(rows, weights, strict=True)):
+        rule.add(total, row, weight / sum(weights), not place)
     return total
 
 
@@ -82,8 +81,14 @@ def test_a_rule_folds_files(name: str, tmp_path: Path) -> None:
         Contribution(site, save(tmp_path / site, SCHEMA, model(SCHEMA, ord(site))).path, "weights", 1.0 + number)
         for number, site in enumerate("abcde")
     ]
-    info = fold(base, sent, build_rule(name, {}), tmp_path / "out")
-    again = fold(base, sent[::-1], build_rule(name, {}), tmp_path / "again", segment_bytes=12)
-    assert info.digest == again.digest
-    with TensorFile(info.path) as file:
+    rule, kept = build_rule(name, {}), tmp_path / "kept"
+    one = fold(base, sent, rule, tmp_path / "out", Memories(None, kept))
+    other = fold(base, sent[::-1], rule, tmp_path / "again", Memories(None, tmp_path / "kept2"), Way(segment_bytes=12))
+    assert one.model.digest == other.model.digest and one.sites == other.sites
+    with TensorFile(one.model.path) as file:
         assert file.layout.schema() == tuple(sorted(SCHEMA))
+    assert (one.memory is not None) == isinstance(rule, Remembers) == kept.exists()
+    if one.memory is not None and other.memory is not None:
+        assert one.memory.digest == other.memory.digest
+        next_ = fold(one.model.path, sent, rule, tmp_path / "next", Memories(kept, tmp_path / "kept3"))
+        assert next_.memory is not None and next_.memory.digest != one.memory.digest

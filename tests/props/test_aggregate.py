@@ -14,15 +14,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rondo.aggregate.folding import fold
-from rondo.aggregate.seam import Contribution, build_rule
-from rondo.base.rooms import names
+from rondo.aggregate.folding import Memories, Way, fold, one_by_one
+from rondo.aggregate.seam import Contribution, Remembers, Survey, build_rule
+from rondo.base.rooms import names, pick
 from rondo.tensors.dtypes import Array, Block, Kind, from_float64, kind_of, to_float64
 from rondo.tensors.files import TensorFile
 from rondo.tensors.layout import Spec
+from rondo.worker.threads import SideBySide
 from tests.tensors.models import model, save, schemas
 
 RULES = names("rondo.aggregate")
+BETWEEN = [name for name in RULES if not isinstance(build_rule(name, {}), (Remembers, Survey))]
+"""Rules that know only the values at one place, and stay between them."""
 
 STEP = {"F64": 2**-52, "F32": 2**-23, "F16": 2**-10, "BF16": 2**-7}
 """From 1 to the next number."""
@@ -48,6 +51,7 @@ class Case:
     base: Mapping[str, Array]
     sent: list[Sent]
     segment: int
+    threads: int = 1
 
     def senders(self, name: str) -> list[Sent]:
         """Who sent a tensor, in the order of the sites' names."""
@@ -55,9 +59,11 @@ class Case:
 
 
 @st.composite
-def cases(draw: st.DrawFn) -> Case:
+def cases(draw: st.DrawFn, rule: str = "mean") -> Case:
     schema = draw(schemas)
-    sites = draw(st.lists(st.text("abAB_1", min_size=1, max_size=3), min_size=1, max_size=5, unique=True))
+    least = getattr(pick("rondo.aggregate", rule).Options(), "least_updates", 1)
+    names = st.text("abAB_1", min_size=1, max_size=3)
+    sites = draw(st.lists(names, min_size=least, max_size=least + 4, unique=True))
     tensors = [name for name, _, _ in schema]
     sent = [
         Sent(
@@ -80,10 +86,13 @@ def folded(case: Case, rule: str, order: Sequence[Sent] | None = None) -> dict[s
             part = {name: array for name, array in one.arrays.items() if name not in one.omitted}
             path = save(Path(folder, f"sent{number}"), case.schema, part).path
             contributions.append(Contribution(one.site, path, one.kind, one.weight, one.omitted))
-        fold(base, contributions, build_rule(rule, {}), Path(folder, "out"), segment_bytes=case.segment)
+        each = SideBySide(case.threads) if case.threads > 1 else one_by_one
+        way, memories = Way(segment_bytes=case.segment, each=each), Memories(None, Path(folder, "kept"))
+        made = fold(base, contributions, build_rule(rule, {}), Path(folder, "out"), memories, way)
         with TensorFile(Path(folder, "out")) as out, TensorFile(base) as before:
             assert out.layout == before.layout
-            return {name: array.copy() for name, array in out.items()}
+            kept = {"kept": np.frombuffer(memories.after.read_bytes(), np.uint8)} if made.memory else {}
+            return {name: array.copy() for name, array in out.items()} | kept
 
 
 def bits(model: Mapping[str, Array]) -> dict[str, bytes]:
@@ -143,23 +152,25 @@ def test_other_dtypes_follow_their_policy(case: Case) -> None:
 
 @pytest.mark.parametrize("rule", RULES)
 @settings(max_examples=25)
-@given(case=cases(), data=st.data())
-def test_order_and_segments_change_no_bit(rule: str, case: Case, data: st.DataObject) -> None:
+@given(data=st.data())
+def test_order_segments_and_threads_change_no_bit(rule: str, data: st.DataObject) -> None:
+    case = data.draw(cases(rule))
     order = data.draw(st.permutations(case.sent))
-    again = replace(case, segment=data.draw(st.integers(1, 64)))
+    again = replace(case, segment=data.draw(st.integers(1, 64)), threads=data.draw(st.integers(1, 4)))
     assert bits(folded(case, rule)) == bits(folded(again, rule, order))
 
 
 @pytest.mark.parametrize("rule", RULES)
 @settings(max_examples=25)
-@given(case=cases())
-def test_equal_models_give_that_model(rule: str, case: Case) -> None:
+@given(data=st.data())
+def test_equal_models_give_that_model(rule: str, data: st.DataObject) -> None:
+    case = data.draw(cases(rule))
     equal = [replace(one, kind="weights", arrays=case.base, omitted=frozenset()) for one in case.sent]
     result = folded(replace(case, sent=equal), rule)
     assert all(np.array_equal(result[name], array) for name, array in case.base.items())
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", BETWEEN)
 @settings(max_examples=25)
 @given(case=cases())
 def test_the_result_lies_between_the_sites(rule: str, case: Case) -> None:
@@ -178,7 +189,7 @@ def test_the_result_lies_between_the_sites(rule: str, case: Case) -> None:
             assert (low <= found).all() and (found <= high).all()
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", BETWEEN)
 @settings(max_examples=25)
 @given(case=cases())
 def test_differences_and_weights_say_the_same(rule: str, case: Case) -> None:

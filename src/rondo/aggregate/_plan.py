@@ -35,12 +35,26 @@ class Run:
     def nbytes(self) -> int:
         return self.count * item_size(self.dtype)
 
+    def at(self, index: int) -> Run:
+        """The run of one element, that at ``index``."""
+        return self._cut(index, 1)
+
+    def place(self, model: Layout, index: int) -> tuple[str, int]:
+        """The tensor that holds element ``index``, and its flat index there."""
+        size = item_size(self.dtype)
+        at = self.start + index * size
+        tensor = model.at(at)
+        return tensor.name, (at - tensor.start) // size
+
     def parts(self, step: int) -> Iterator[Run]:
         """The run in pieces of at most ``step`` elements."""
         for first in range(0, self.count, step):
-            shift = first * item_size(self.dtype)
-            senders = tuple((sent, offset + shift) for sent, offset in self.senders)
-            yield Run(self.dtype, min(step, self.count - first), self.start + shift, senders)
+            yield self._cut(first, min(step, self.count - first))
+
+    def _cut(self, first: int, count: int) -> Run:
+        shift = first * item_size(self.dtype)
+        senders = tuple((sent, offset + shift) for sent, offset in self.senders)
+        return Run(self.dtype, count, self.start + shift, senders)
 
 
 def runs(model: Layout, sources: Sequence[Source]) -> Iterator[Run]:

@@ -1,7 +1,8 @@
 """Fold the updates of a round into the next model, out of core: the same stretch of every file, block by block.
 
 Memory is O(sites x segment) at most, whatever the size of the model. Sites are taken in the order of their names
-and floats are added up in float64, so equal contributions give equal bytes, in whatever order they came.
+and floats are added up in float64, so equal contributions give equal bytes, in whatever order they came and on
+however many threads.
 
 Policy by dtype. Floats: the rule. Integers: the largest value that a site sent (they are counters, such as
 BatchNorm's ``num_batches_tracked``: exact, and independent of order). Bools: kept from the base model. A tensor
@@ -10,20 +11,22 @@ that only some sites sent is folded over those; one that nobody sent keeps its b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
+from typing import Any
 
-import numpy as np
-
+from rondo.aggregate._memory import Memory, memory_of
 from rondo.aggregate._plan import Run, Source, runs
-from rondo.aggregate.seam import Column, Contribution, Rule
+from rondo.aggregate._survey import survey
+from rondo.aggregate._table import Ground, Made, Table
+from rondo.aggregate.seam import Column, Contribution, Remembers, Rule, Survey
 from rondo.base.errors import BadInput
 from rondo.tensors.digest import FileInfo
-from rondo.tensors.dtypes import Array, Block, Kind, from_float64, item_size, kind_of, numpy_dtype, to_float64
-from rondo.tensors.files import TensorWriter, read_into
-from rondo.tensors.finite import first_nonfinite, not_finite
+from rondo.tensors.dtypes import item_size
+from rondo.tensors.files import TensorWriter
 from rondo.tensors.layout import Layout, read_layout, require_same
 
 SEGMENT = 1 << 20
@@ -33,40 +36,107 @@ _COLUMN = 8 << 20
 _SHORTEST = 4096
 """Elements: a column's blocks do not get shorter than this."""
 
+Each = Callable[[Callable[[Run], Any], Iterable[Run]], Generator[Any, None, None]]
+"""Calls a function with one thing after the other and yields what it returns, in that order; perhaps on threads."""
+
+
+def one_by_one(function: Callable[[Run], Any], parts: Iterable[Run]) -> Generator[Any, None, None]:
+    """The plain ``Each``."""
+    for part in parts:
+        yield function(part)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How to go about it; the bits are the same in any way.
+
+    ``progress`` is called after every block with the fraction done, 1.0 at the end.
+    """
+
+    segment_bytes: int = SEGMENT
+    progress: Callable[[float], None] | None = None
+    each: Each = one_by_one
+
+
+@dataclass(frozen=True)
+class Memories:
+    """Files of what a rule remembers: that of the round before, where there was one, and that of this one."""
+
+    before: Path | None
+    after: Path
+
+
+@dataclass(frozen=True)
+class Folded:
+    """The next model; what the rule remembers, where it does; and the sites that counted, by name."""
+
+    model: FileInfo
+    memory: FileInfo | None
+    sites: tuple[str, ...]
+
 
 def fold(
     base: Path,
     contributions: Sequence[Contribution],
     rule: Rule,
     out: Path,
-    *,
-    segment_bytes: int = SEGMENT,
-    progress: Callable[[float], None] | None = None,
-) -> FileInfo:
+    memories: Memories | None = None,
+    way: Way = Way(),
+) -> Folded:
     """Write to ``out`` what ``rule`` makes of the contributions; it has the tensors of ``base``, in its order.
 
-    ``base`` is the model that the sites received: a "diff" is added to it before the rule sees it. ``progress``
-    is called after every block with the fraction done, 1.0 at the end. ``out`` appears whole or not at all.
-    Raises ``BadInput`` that names site and tensor: no contribution, two of one site, a file that is not readable,
-    not the model's layout or not finite, a result that is not finite; ``NoSpace`` where ``out`` cannot be written.
+    ``base`` is the model that the sites received: a "diff" is added to it. ``out`` appears whole or not at all, and
+    so does ``memories.after``, which a rule that remembers needs. Raises ``BadInput`` that names site and tensor: no
+    contribution, two of one site, a file that is not readable, not the model's layout or not finite, a result that
+    is not finite; ``NoSpace`` where ``out`` cannot be written.
     """
     model = read_layout(base)
     sources = _fitting(model, contributions)
-    table = _Table(base, model, rule)
-    left = sum(tensor.nbytes for tensor in model.tensors)
-    whole = max(left, 1)
-    # An overflow is no news: the result is looked at anyway.
-    with TensorWriter(out, model.specs()) as writer, np.errstate(over="ignore", invalid="ignore"):
-        for run in runs(model, sources):
-            for part in run.parts(_step(rule, run, segment_bytes)):
-                writer.write(table.reduce(part))
-                left -= part.nbytes
-                if progress is not None and left:
-                    progress(1 - left / whole)
+    if isinstance(rule, Survey):
+        sources = survey(rule, base, model, sources, way.each)
+    ground = Ground(base, model, rule, _remembered(rule, model, memories))
+    with ExitStack() as files:
+        writer = files.enter_context(TensorWriter(out, model.specs()))
+        notes = None
+        if ground.memory is not None and memories is not None:
+            notes = files.enter_context(TensorWriter(memories.after, ground.memory.schema))
+        for made in _made(ground, sources, way):
+            writer.write(made.model)
+            if notes is not None and made.memory is not None:
+                notes.write(made.memory)
+        kept = None if notes is None else notes.close()
         info = writer.close()
-    if progress is not None:
-        progress(1.0)
-    return info
+    if way.progress is not None:
+        way.progress(1.0)
+    return Folded(info, kept, tuple(source.sent.site for source in sources))
+
+
+def _made(ground: Ground, sources: Sequence[Source], way: Way) -> Iterator[Made]:
+    """The next model from its start to its end. A table is used again once what it made has been taken."""
+    idle: list[Table] = []
+
+    def make(part: Run) -> Made:
+        return (idle.pop() if idle else Table(ground)).make(part)
+
+    column = isinstance(ground.rule, Column)
+    parts = (part for run in runs(ground.model, sources) for part in run.parts(_step(run, way.segment_bytes, column)))
+    left = sum(tensor.nbytes for tensor in ground.model.tensors)
+    whole = max(left, 1)
+    with closing(way.each(make, parts)) as every:
+        for made in every:
+            yield made
+            idle.append(made.table)
+            left -= made.model.nbytes
+            if way.progress is not None and left:
+                way.progress(1 - left / whole)
+
+
+def _remembered(rule: Rule, model: Layout, memories: Memories | None) -> Memory | None:
+    if not isinstance(rule, Remembers):
+        return None
+    if memories is None:
+        raise BadInput("this rule remembers, and was given no file for it")
+    return memory_of(rule, model, memories.before)
 
 
 def _fitting(model: Layout, contributions: Sequence[Contribution]) -> list[Source]:
@@ -85,92 +155,9 @@ def _fitting(model: Layout, contributions: Sequence[Contribution]) -> list[Sourc
     return sources
 
 
-def _step(rule: Rule, run: Run, segment_bytes: int) -> int:
+def _step(run: Run, segment_bytes: int, column: bool) -> int:
     """Elements per block."""
     step = max(1, segment_bytes // item_size(run.dtype))
-    if isinstance(rule, Column) and run.senders:
+    if column and run.senders:
         step = min(step, max(_SHORTEST, _COLUMN // 8 // len(run.senders)))
     return step
-
-
-class _Table:
-    """Where blocks are laid out for the rule. Its arrays are used again for every block."""
-
-    def __init__(self, base: Path, model: Layout, rule: Rule) -> None:
-        self._base = base
-        self._model = model
-        self._rule = rule
-        self._arrays: dict[tuple[str, np.dtype[np.generic]], Array] = {}
-
-    def reduce(self, part: Run) -> Array:
-        """The next model's elements where ``part`` is. They are overwritten by the next call."""
-        kind = kind_of(part.dtype)
-        if kind is Kind.BOOL or not part.senders:
-            return self._read("base", self._base, part.start, part)
-        if kind is Kind.INTEGER:
-            return self._largest(part)
-        result = from_float64(self._floats(part), part.dtype, self._array("result", part.count, part.dtype))
-        self._demand_finite(part, result, f"fold of {len(part.senders)} updates")
-        return result
-
-    def _floats(self, part: Run) -> Block:
-        """Part by the rule, in float64."""
-        base = self._block("base64", part.count)
-        if any(sent.kind == "diff" for sent, _ in part.senders):
-            to_float64(self._read("base", self._base, part.start, part), part.dtype, base)
-        if isinstance(self._rule, Column):
-            matrix = self._block("rows", part.count * len(part.senders))
-            rows = list(matrix.reshape(len(part.senders), part.count))
-            for row, (sent, offset) in zip(rows, part.senders, strict=True):
-                self._values(part, sent, offset, base, row)
-            return self._rule.reduce(rows, [sent.weight for sent, _ in part.senders])
-        total, values, seen = self._block("total", part.count), self._block("values", part.count), 0.0
-        for sent, offset in part.senders:
-            self._values(part, sent, offset, base, values)
-            self._rule.add(total, values, sent.weight, seen)
-            seen += sent.weight
-        return total
-
-    def _values(self, part: Run, sent: Contribution, offset: int, base: Block, out: Block) -> None:
-        """The weights that a site stands for, into ``out``."""
-        flat = self._read("sent", sent.path, offset, part)
-        self._demand_finite(part, flat, f"update of {sent.site}")
-        to_float64(flat, part.dtype, out)
-        if sent.kind == "diff":
-            np.add(base, out, out=out)
-
-    def _largest(self, part: Run) -> Array:
-        """The maximum over the sites. Differences wrap around in their dtype, and so does adding them: exact."""
-        base = self._read("base", self._base, part.start, part)
-        largest = self._array("result", part.count, part.dtype)
-        for number, (sent, offset) in enumerate(part.senders):
-            flat = self._read("sent", sent.path, offset, part)
-            if sent.kind == "diff":
-                np.add(base, flat, out=flat)
-            if number:
-                np.maximum(largest, flat, out=largest)
-            else:
-                np.copyto(largest, flat)
-        return largest
-
-    def _demand_finite(self, part: Run, flat: Array, where: str) -> None:
-        bad = first_nonfinite(flat, part.dtype)
-        if bad is not None:
-            at = part.start + bad * item_size(part.dtype)
-            tensor = self._model.at(at)
-            raise not_finite(tensor.name, (at - tensor.start) // item_size(part.dtype), where)
-
-    def _read(self, key: str, path: Path, offset: int, part: Run) -> Array:
-        flat = self._array(key, part.count, part.dtype)
-        read_into(path, offset, flat)
-        return flat
-
-    def _array(self, key: str, count: int, dtype: str) -> Array:
-        kind = numpy_dtype(dtype)
-        found = self._arrays.get((key, kind))
-        if found is None or len(found) < count:
-            found = self._arrays[key, kind] = np.empty(count, kind)
-        return found[:count]
-
-    def _block(self, key: str, count: int) -> Block:
-        return cast(Block, self._array(key, count, "F64"))

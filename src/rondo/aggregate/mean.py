@@ -17,15 +17,14 @@ class Options(base.Options, frozen=True):
 
 
 class Mean:
-    """sum(w x) / sum(w), as a running mean (Welford 1962): equal updates give that very update, to the last bit."""
+    """The sum of share times update."""
 
-    def add(self, total: Block, update: Block, weight: float, seen: float) -> None:
+    def add(self, total: Block, update: Block, share: float, first: bool) -> None:
         """See ``Fold.add``."""
-        if not seen:
-            np.copyto(total, update)
+        if first:
+            np.multiply(update, share, out=total)
             return
-        np.subtract(update, total, out=update)
-        np.multiply(update, weight / (seen + weight), out=update)
+        np.multiply(update, share, out=update)
         np.add(total, update, out=total)
 
 

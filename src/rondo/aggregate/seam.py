@@ -2,7 +2,9 @@
 
 A rule is pure arithmetic on blocks: 1-d float64 arrays that hold the same stretch of the model from one site each.
 It never sees files, names, dtypes or shapes; ``rondo.aggregate.folding`` takes care of those. A module of this
-room with ``Options`` and ``build(options)`` is a rule.
+room with ``Options`` and ``build(options)`` is a rule: a ``Fold`` or a ``Column``, which may also be a ``Survey``
+(it looks at all of every update before it says whose count) or ``Remembers`` (what it learns in one round it has
+in the next). ``Options`` may have a property ``least_updates``: with fewer in a round the rule means nothing.
 """
 
 from __future__ import annotations
@@ -44,25 +46,60 @@ class Contribution:
 
 @runtime_checkable
 class Fold(Protocol):
-    """A rule that takes one site's block after the other, in the order of the sites' names."""
+    """A rule that takes one site's block after the other, in the order of the sites' names.
 
-    def add(self, total: Block, update: Block, weight: float, seen: float) -> None:
-        """Take ``update`` into ``total``, in place.
+    It moves with its input: where the same block is subtracted from every update, the result is less by that
+    block, too. NaN and infinity in an update must come through to the result, which alone is looked at.
+    """
 
-        ``weight`` > 0 is this site's; ``seen`` is the sum of the weights that ``total`` already stands for: at 0
-        the block is the first and ``total`` holds nothing of meaning. ``update`` may be overwritten. After the
-        last site ``total`` is the result.
+    def add(self, total: Block, update: Block, share: float, first: bool) -> None:
+        """Take ``update`` into ``total``, in place. ``update`` may be overwritten.
+
+        ``share``, over 0 and at most 1, is this site's part of all weights: those of a block add up to 1. With
+        ``first``, ``total`` holds nothing of meaning yet; after the last site it is the result.
         """
 
 
 @runtime_checkable
 class Column(Protocol):
-    """A rule that needs the blocks of all sites at once."""
+    """A rule that needs the blocks of all sites at once. It, too, moves with its input."""
 
     def reduce(self, rows: Sequence[Block], weights: Sequence[float]) -> Block:
         """The result, from one row and one weight per site, in the order of the sites' names.
 
         The rows may be overwritten, and the result may be one of them.
+        """
+
+
+@runtime_checkable
+class Survey(Protocol):
+    """A rule that chooses among the sites by what it has seen of the whole model."""
+
+    def look(self, rows: Sequence[Block]) -> Block:
+        """What is to be known of these blocks: an array of one shape, which is added up over the model.
+
+        One row a site, in the order of their names: its difference to the base model, 0 where it sent nothing.
+        The rows may be overwritten.
+        """
+
+    def choose(self, seen: Block) -> Sequence[int]:
+        """Places of the sites that count, in rising order; each with the same weight.
+
+        Raises ``BadInput`` where there are too few to choose from.
+        """
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """A rule whose result is a direction: it steps from the base model, by that and by what it remembers."""
+
+    initial: tuple[float, ...]
+    """What it remembers of every element of the model, before the first round."""
+
+    def step(self, change: Block, memory: Sequence[Block]) -> None:
+        """Turn ``change``, the folded difference to the base model, into what is added to the base, in place.
+
+        ``memory``, a block for each of ``initial``, is brought up to date in place.
         """
 
 

@@ -80,13 +80,15 @@ def read_into(path: Path, offset: int, block: Array) -> None:
     """
     space = block.view(np.uint8).data
     try:
-        with path.open("rb", buffering=0) as file:
-            file.seek(offset)
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
             while space:
-                got = file.readinto(space)
+                got = os.preadv(file, [space], offset)
                 if not got:
                     raise BadInput(f"ends {len(space)} bytes too early", where=str(path))
-                space = space[got:]
+                space, offset = space[got:], offset + got
+        finally:
+            os.close(file)
     except OSError as error:
         raise BadInput(f"cannot be read: {error.strerror}", where=str(path)) from error
 

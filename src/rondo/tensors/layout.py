@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -84,10 +85,10 @@ class Layout:
 
     def at(self, offset: int) -> Tensor:
         """The tensor that holds the byte at ``offset`` of the file. Raises ``ValueError`` where none does."""
-        for tensor in self.tensors:
-            if tensor.start <= offset < tensor.stop:
-                return tensor
-        raise ValueError(f"no tensor at byte {offset}")
+        place = bisect_right(self.tensors, offset, key=lambda tensor: tensor.start) - 1
+        if place < 0 or offset >= self.tensors[place].stop:
+            raise ValueError(f"no tensor at byte {offset}")
+        return self.tensors[place]
 
 
 def header_of(schema: Iterable[Spec]) -> bytes:

@@ -12,6 +12,7 @@ from rondo.tensors.digest import FileInfo
 from rondo.tensors.files import TensorFile
 from rondo.worker.handing import write_tensors
 from rondo.worker.tasks import seed_all
+from rondo.worker.threads import SideBySide, worth
 
 Request = Mapping[str, Any]
 Tell = Callable[[float, str], None]
@@ -56,20 +57,31 @@ def _checkpoint(path: Path) -> Any:
 
 
 def fold(request: Request, tell: Tell) -> dict[str, Any]:
-    """Fold updates into the next model with the rule that ``request["rule"]`` names."""
-    seam, rule = importlib.import_module(_AGGREGATE), request["rule"]
+    """Fold updates into the next model with the rule that ``request["rule"]`` names, on several threads.
+
+    A rule that remembers reads that from ``request["memory"]`` (none in the first round) and writes it to
+    ``request["memory_out"]``.
+    """
+    seam, folding, rule = importlib.import_module(_AGGREGATE), importlib.import_module(_FOLDING), request["rule"]
     contributions = [
         seam.Contribution(**{**one, "path": Path(one["path"]), "omitted": frozenset(one["omitted"])})
         for one in request["contributions"]
     ]
-    folded = importlib.import_module(_FOLDING).fold(
-        Path(request["base"]),
+    base, memory = Path(request["base"]), Path(request["memory"]) if request.get("memory") else None
+    threads = worth(base.stat().st_size)
+    folded = folding.fold(
+        base,
         contributions,
         seam.build_rule(rule["name"], rule["options"]),
         Path(request["out"]),
-        progress=lambda fraction: tell(float(fraction), "folding"),
+        folding.Memories(memory, Path(request["memory_out"])) if request.get("memory_out") else None,
+        folding.Way(
+            progress=lambda fraction: tell(float(fraction), "folding"),
+            each=SideBySide(threads) if threads > 1 else folding.one_by_one,
+        ),
     )
-    return _described(folded)
+    remembered = _described(folded.memory) if folded.memory else None
+    return {**_described(folded.model), "memory": remembered, "sites": list(folded.sites)}
 
 
 def filter(request: Request, _: Tell) -> dict[str, Any]:
