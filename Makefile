@@ -17,7 +17,7 @@ JOBS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo demo-crash test check lint types generated arch docs stubs bench clean
+.PHONY: help demo demo-crash test check lint types generated arch docs stubs bench bench-peers clean
 
 help: ## List these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,8 +60,11 @@ stubs: .venv/.stamp-test ## Write the code for the wire from rondo.proto
 bench: .venv/.stamp-test ## Run the measurements in benchmarks/, one line of JSON each
 	@for file in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$file .py); done
 
+bench-peers: .venv/.stamp-test ## Rondo beside NVFlare and Flower, in turn on this machine (BENCH="--quick": does it work?)
+	$(BIN)/python -m benchmarks.peers $(BENCH)
+
 clean: ## Remove the virtual environment, caches, and the folders of demos
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info rondo-demo-*
+	rm -rf .venv .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info rondo-demo-*
 	find src tests tools -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .venv/.stamp-venv:
