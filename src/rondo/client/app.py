@@ -28,6 +28,7 @@ log = logging.getLogger("rondo.client")
 PATIENCE = 30.0  # seconds a waiting call may be held
 SLACK = 15.0  # seconds more until the connection is taken for dead
 FAREWELL = 3.0  # seconds that saying goodbye may take
+QUICK = 0.1  # seconds of work during which the server need not be asked whether to go on with it
 
 
 async def join(kit: Kit, version: str, data: Path | None = None, stop: asyncio.Event | None = None) -> str:
@@ -169,6 +170,8 @@ class Client:
             self._changed.clear()
             await self._look_after_engagement()
             holding = self._holding()
+            if holding.phase == "working" and await self._changes_within(QUICK):
+                continue
             call = asyncio.create_task(self._channel.call(methods.WAIT, holding, timeout=PATIENCE + SLACK))
             change = asyncio.create_task(self._changed.wait())
             try:
@@ -186,6 +189,13 @@ class Client:
                 call.cancel()
                 change.cancel()
                 await asyncio.gather(call, change, return_exceptions=True)
+
+    async def _changes_within(self, seconds: float) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._changed.wait()
+        except TimeoutError:
+            return False
 
     async def _look_after_engagement(self) -> None:
         """What ended the engagement ends the client, but for a session that the server no longer knows."""

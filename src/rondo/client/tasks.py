@@ -114,6 +114,7 @@ class Engagement:
                     while True:
                         work = work or await self._work.get()
                         await self._task(worker, filtering, work)
+                        self._telling.done()
                         work, deaths = None, 0
                         self._hold("ready")
             except WorkerDied as error:

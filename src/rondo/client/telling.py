@@ -21,6 +21,7 @@ log = logging.getLogger("rondo.client")
 
 SOON = 15.0  # seconds that a report may take
 OFTEN = 0.5  # seconds between two notes of the same phase
+LASTS = 0.25  # seconds until a note goes out: what is over sooner is no news
 LONGEST = 20_000  # characters of a traceback that travel
 
 
@@ -56,7 +57,7 @@ class Telling:
         self._told = 0.0
 
     def phase(self, round_number: int, phase: str) -> None:
-        """A new phase begins: always told, unless the next one begins before it could be."""
+        """A new phase begins: told if it lasts."""
         self._phase = phase
         self._put(round_number, 0.0, "")
 
@@ -75,14 +76,20 @@ class Telling:
         self._newest = pb.Report(run=self._run, round=round_number, progress=progress)
         self._wake.set()
 
+    def done(self) -> None:
+        """The task is over: what was not told of it is no news any more."""
+        self._newest = None
+
     async def run(self) -> None:
         """For ever: send what is newest."""
         while True:
             await self._wake.wait()
+            await asyncio.sleep(LASTS)  # the pace of notes, nothing is waited for
             self._wake.clear()
-            if self._newest is not None:
+            newest, self._newest = self._newest, None
+            if newest is not None:
                 try:
-                    await self._say(self._newest)
+                    await self._say(newest)
                 except RondoError as error:
                     log.info("the server does not hear how far this is: %s", error)
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from rondo.ledger.ledger import Tx
 from rondo.ledger.tables import asks
@@ -24,14 +24,21 @@ class Ask:
     at: float
 
 
+_PENDING = (
+    select(asks)
+    .where(asks.c.client == bindparam("client"), asks.c.state == "pending")
+    .where(asks.c.id.not_in(bindparam("in_hand", expanding=True)))
+    .order_by(asks.c.at, asks.c.id)
+)
+
+
 def put(tx: Tx, ask: Ask) -> None:
     tx.execute(insert(asks).values(**ask.__dict__))
 
 
 def pending(tx: Tx, client: str, in_hand: Collection[str]) -> Ask | None:
     """The oldest question for ``client`` that it does not have in hand already."""
-    where = (asks.c.client == client, asks.c.state == "pending", asks.c.id.not_in(list(in_hand)))
-    row = tx.execute(select(asks).where(*where).order_by(asks.c.at, asks.c.id)).first()
+    row = tx.execute(_PENDING, {"client": client, "in_hand": list(in_hand)}).first()
     return Ask(**row._mapping) if row else None
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, insert, select
 
 from rondo.ledger.ledger import Tx
 from rondo.ledger.tables import events, settings
@@ -21,18 +21,22 @@ class Event:
     data: Mapping[str, Any]
 
 
+_RECORD = insert(events)
+_AFTER = select(events).where(events.c.number > bindparam("after")).order_by(events.c.number).limit(bindparam("most"))
+_FIRST = select(func.min(events.c.number)).where(events.c.run == bindparam("run")).scalar_subquery()
+_AFTER_OF_RUN = _AFTER.where((events.c.run == bindparam("run")) | ((events.c.run == 0) & (events.c.number > _FIRST)))
+
+
 def record(tx: Tx, now: float, run: int, kind: str, data: Mapping[str, Any] | None = None) -> None:
     """Append an event; ``run`` 0 is the server itself."""
-    tx.execute(insert(events).values(at=now, run=run, kind=kind, data=dict(data or {})))
+    tx.execute(_RECORD, {"at": now, "run": run, "kind": kind, "data": dict(data or {})})
 
 
 def after(tx: Tx, number: int, run: int | None = None, limit: int = 500) -> list[Event]:
     """Events after ``number``; those of ``run`` with what befell the server and its clients since it began."""
-    query = select(events).where(events.c.number > number).order_by(events.c.number).limit(limit)
-    if run is not None:
-        first = select(func.min(events.c.number)).where(events.c.run == run).scalar_subquery()
-        query = query.where((events.c.run == run) | ((events.c.run == 0) & (events.c.number > first)))
-    return [Event(**row._mapping) for row in tx.execute(query)]
+    which: dict[str, int] = {"after": number, "most": limit}
+    query = _AFTER if run is None else _AFTER_OF_RUN
+    return [Event(**row._mapping) for row in tx.execute(query, which if run is None else {**which, "run": run})]
 
 
 def setting(tx: Tx, key: str) -> str | None:

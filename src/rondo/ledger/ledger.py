@@ -49,6 +49,7 @@ class Ledger:
                 f"cannot talk to such a ledger: {error}", hint="see the URLs and drivers of SQLAlchemy"
             ) from None
         self._where = self._engine.url.render_as_string(hide_password=True)
+        self._connection: Connection | None = None  # of the thread: checking one out costs more than what it then does
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
 
     async def __aenter__(self) -> Ledger:
@@ -63,8 +64,11 @@ class Ledger:
         await self._close()
 
     async def _close(self) -> None:
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._engine.dispose)
+        def close() -> None:
+            self._put_back()
+            self._engine.dispose()
+
+        await asyncio.get_running_loop().run_in_executor(self._thread, close)
         self._thread.shutdown(wait=True)
 
     async def do(self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -72,15 +76,24 @@ class Ledger:
 
         def transaction() -> T:
             try:
-                with self._engine.begin() as tx:
+                if self._connection is None:
+                    self._connection = self._engine.connect()
+                with self._connection.begin():
                     self._held = False
-                    return operation(tx, *args, **kwargs)
+                    return operation(self._connection, *args, **kwargs)
             except DBAPIError as error:
+                self._put_back()
                 wrapped = _wrapped(error, self._where)
                 self._held = isinstance(wrapped, LedgerBusy)
                 raise wrapped from error
 
         return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, transaction))
+
+    def _put_back(self) -> None:
+        """The next transaction asks the pool again, which knows whether the connection still lives."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
 def sqlite_url(path: Path) -> str:
@@ -101,7 +114,10 @@ def _engine(url: str, patience: Callable[[], float]) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={patience() * 1000:.0f}")
+        milliseconds = round(patience() * 1000)
+        if connection.info.get("busy_timeout") != milliseconds:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={milliseconds}")
+            connection.info["busy_timeout"] = milliseconds
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine

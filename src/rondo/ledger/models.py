@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
 from rondo.ledger.ledger import Tx
 from rondo.ledger.tables import models, offers
@@ -34,12 +34,21 @@ class OfferRow:
     at: float
 
 
+_GET = select(models).where(models.c.run == bindparam("run"), models.c.version == bindparam("version"))
+_OFFERED = select(offers).where(offers.c.upload == bindparam("upload"))
+_DROP = offers.delete().where(offers.c.upload == bindparam("upload"))
+_PUT = insert(offers)
+_KEPT = select(models.c.version).where(
+    models.c.run == bindparam("run"), models.c.digest == bindparam("digest"), models.c.kept
+)
+
+
 def add(tx: Tx, model: Model) -> None:
     tx.execute(insert(models).values(**model.__dict__))
 
 
 def get(tx: Tx, run: int, version: int) -> Model | None:
-    row = tx.execute(select(models).where(models.c.run == run, models.c.version == version)).first()
+    row = tx.execute(_GET, {"run": run, "version": version}).first()
     return Model(**row._mapping) if row else None
 
 
@@ -53,6 +62,11 @@ def of_run(tx: Tx, run: int) -> list[Model]:
         Model(**row._mapping)
         for row in tx.execute(select(models).where(models.c.run == run).order_by(models.c.version))
     ]
+
+
+def is_kept(tx: Tx, run: int, digest: str) -> bool:
+    """Whether ``digest`` is a model of ``run`` whose file is there."""
+    return tx.execute(_KEPT, {"run": run, "digest": digest}).first() is not None
 
 
 def measure(tx: Tx, run: int, version: int, values: Mapping[str, float]) -> None:
@@ -69,14 +83,14 @@ def forget(tx: Tx, run: int, keep: set[int]) -> list[str]:
 
 
 def put_offer(tx: Tx, offer: OfferRow) -> None:
-    tx.execute(offers.delete().where(offers.c.upload == offer.upload))
-    tx.execute(insert(offers).values(**offer.__dict__))
+    drop_offer(tx, offer.upload)
+    tx.execute(_PUT, offer.__dict__)
 
 
 def offer(tx: Tx, upload: str) -> OfferRow | None:
-    row = tx.execute(select(offers).where(offers.c.upload == upload)).first()
+    row = tx.execute(_OFFERED, {"upload": upload}).first()
     return OfferRow(**row._mapping) if row else None
 
 
 def drop_offer(tx: Tx, upload: str) -> None:
-    tx.execute(offers.delete().where(offers.c.upload == upload))
+    tx.execute(_DROP, {"upload": upload})

@@ -7,10 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import and_, bindparam, func, insert, select, update
 
 from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import OPEN, participant
+from rondo.ledger.runs import get as get_run
 from rondo.ledger.tables import contributions, declines, metrics, rounds, runs
 
 
@@ -51,18 +52,30 @@ def _is(table: Any, key: Key) -> Any:
     return and_(table.c.run == key[0], table.c.round == key[1], table.c.task == key[2])
 
 
+_BOUND: Any = (bindparam("run"), bindparam("round"), bindparam("task"))
+_GET = select(rounds).where(_is(rounds, _BOUND))
+_CURRENT = select(rounds).where(rounds.c.run == bindparam("run")).order_by(rounds.c.round.desc()).limit(1)
+_ACCEPTED = select(contributions).where(_is(contributions, _BOUND)).order_by(contributions.c.client)
+_ANSWERED = select(contributions.c.client).where(
+    _is(contributions, _BOUND), contributions.c.client == bindparam("client")
+)
+_DECLINED = (
+    select(declines.c.client, declines.c.failure)
+    .where(_is(declines, _BOUND))
+    .order_by(declines.c.at, declines.c.client)
+)
+_CONTRIBUTE, _MEASURE = insert(contributions), insert(metrics)
+
+
+def _named(key: Key) -> dict[str, Any]:
+    return {"run": key[0], "round": key[1], "task": key[2]}
+
+
 def open_round(tx: Tx, key: Key, version: int, now: float) -> RoundRow:
     """Open the round, or find it as it was when the server died."""
     found = get(tx, key)
     if found is None:
-        values = {
-            "run": key[0],
-            "round": key[1],
-            "task": key[2],
-            "state": "open",
-            "version": version,
-            "opened_at": now,
-        }
+        values = {**_named(key), "state": "open", "version": version, "opened_at": now}
         tx.execute(insert(rounds).values(**values))
         found = get(tx, key)
         assert found is not None
@@ -70,14 +83,13 @@ def open_round(tx: Tx, key: Key, version: int, now: float) -> RoundRow:
 
 
 def get(tx: Tx, key: Key) -> RoundRow | None:
-    row = tx.execute(select(rounds).where(_is(rounds, key))).first()
+    row = tx.execute(_GET, _named(key)).first()
     return RoundRow(**row._mapping) if row else None
 
 
 def current(tx: Tx, run: int) -> RoundRow | None:
     """The newest round of ``run``, whatever its state."""
-    query = select(rounds).where(rounds.c.run == run).order_by(rounds.c.round.desc())  # a clock may go back
-    row = tx.execute(query.limit(1)).first()
+    row = tx.execute(_CURRENT, {"run": run}).first()  # by its number: a clock may go back
     return RoundRow(**row._mapping) if row else None
 
 
@@ -106,7 +118,8 @@ def refusal(tx: Tx, run: int, round_number: int, task: str, client: str) -> str:
     now, part = current(tx, run), participant(tx, run, client)
     if part is None or part.state == "stopped":
         return f"Contribution refused: {client} takes no part in run {run}"
-    if tx.execute(select(runs.c.state).where(runs.c.id == run)).scalar() not in OPEN:
+    of = get_run(tx, run)
+    if of is None or of.state not in OPEN:
         return f"Contribution refused: run {run} is over"
     if row is None or now is None:
         return f"Contribution refused: round {round_number} of run {run} is not open"
@@ -125,7 +138,7 @@ def accept(tx: Tx, contribution: Contribution) -> str:
     reason = refusal(tx, c.run, c.round, c.task, c.client)
     if reason:
         return reason
-    tx.execute(insert(contributions).values(**c.__dict__))
+    tx.execute(_CONTRIBUTE, c.__dict__)
     rows = [
         {
             "run": c.run,
@@ -140,13 +153,12 @@ def accept(tx: Tx, contribution: Contribution) -> str:
         for name, value in values.items()
     ]
     if rows:
-        tx.execute(insert(metrics), rows)
+        tx.execute(_MEASURE, rows)
     return ""
 
 
 def accepted(tx: Tx, key: Key) -> list[Contribution]:
-    query = select(contributions).where(_is(contributions, key)).order_by(contributions.c.client)
-    return [Contribution(**row._mapping) for row in tx.execute(query)]
+    return [Contribution(**row._mapping) for row in tx.execute(_ACCEPTED, _named(key))]
 
 
 def of_number(tx: Tx, number: int) -> list[Contribution]:
@@ -160,33 +172,19 @@ def of_number(tx: Tx, number: int) -> list[Contribution]:
 
 
 def has_answered(tx: Tx, key: Key, client: str) -> bool:
-    query = select(contributions.c.client).where(_is(contributions, key), contributions.c.client == client)
-    return tx.execute(query).first() is not None
+    return tx.execute(_ANSWERED, {**_named(key), "client": client}).first() is not None
 
 
 def decline(tx: Tx, key: Key, client: str, failure: Mapping[str, Any], now: float) -> bool:
     """This client sits the round out, and says why; the first reason is kept."""
     if declined(tx, key).get(client) is not None or has_answered(tx, key, client):
         return False
-    values = {
-        "run": key[0],
-        "round": key[1],
-        "task": key[2],
-        "client": client,
-        "failure": dict(failure),
-        "at": now,
-    }
-    tx.execute(insert(declines).values(**values))
+    tx.execute(insert(declines).values(**_named(key), client=client, failure=dict(failure), at=now))
     return True
 
 
 def declined(tx: Tx, key: Key) -> dict[str, Mapping[str, Any]]:
-    query = (
-        select(declines.c.client, declines.c.failure)
-        .where(_is(declines, key))
-        .order_by(declines.c.at, declines.c.client)
-    )
-    return {row.client: row.failure for row in tx.execute(query)}
+    return {row.client: row.failure for row in tx.execute(_DECLINED, _named(key))}
 
 
 def counts(tx: Tx, run: int) -> dict[str, tuple[int, int]]:

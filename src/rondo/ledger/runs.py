@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, select, update
 
 from rondo.base.errors import RunAborted
 from rondo.ledger.ledger import Tx
@@ -14,6 +14,18 @@ from rondo.ledger.tables import deployments, packages, participants, runs, sessi
 from rondo.rounds.orders import TAKING_PART
 
 OPEN = ("submitted", "dispatching", "running", "validating")
+
+# Questions that every round asks many times. Building one costs twice what answering it does.
+_BY_ID = select(runs).where(runs.c.id == bindparam("run"))
+_PARTICIPANT = select(participants).where(
+    participants.c.run == bindparam("run"), participants.c.client == bindparam("client")
+)
+_ENGAGEMENT = (
+    select(runs, participants)
+    .join(participants, participants.c.run == runs.c.id)
+    .where(participants.c.client == bindparam("client"), runs.c.state.in_(OPEN[1:]))
+    .order_by(runs.c.id)
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +88,7 @@ def add(tx: Tx, values: Mapping[str, Any]) -> int:
 
 
 def get(tx: Tx, run: int) -> Run | None:
-    row = tx.execute(select(runs).where(runs.c.id == run)).first()
+    row = tx.execute(_BY_ID, {"run": run}).first()
     return Run(**row._mapping) if row else None
 
 
@@ -148,7 +160,7 @@ def is_full(tx: Tx, run: Run) -> bool:
 
 
 def participant(tx: Tx, run: int, client: str) -> Participant | None:
-    row = tx.execute(select(participants).where(participants.c.run == run, participants.c.client == client)).first()
+    row = tx.execute(_PARTICIPANT, {"run": run, "client": client}).first()
     return Participant(**row._mapping) if row else None
 
 
@@ -169,17 +181,10 @@ def set_participant(
 
 def engagement(tx: Tx, client: str) -> tuple[Run, Participant] | None:
     """The open run that ``client`` takes part in, if any."""
-    query = (
-        select(runs, participants)
-        .join(participants, participants.c.run == runs.c.id)
-        .where(participants.c.client == client, runs.c.state.in_(OPEN[1:]))
-        .order_by(runs.c.id)
-    )
-    row = tx.execute(query).first()
+    row = tx.execute(_ENGAGEMENT, {"client": client}).first()
     if row is None:
         return None
-    run = Run(**{column.name: row._mapping[column] for column in runs.c})
-    return run, Participant(**{column.name: row._mapping[column] for column in participants.c})
+    return Run(*row[: len(runs.c)]), Participant(*row[len(runs.c) :])  # the fields are the columns, in their order
 
 
 # ---- staging and deployment

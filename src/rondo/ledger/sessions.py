@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import bindparam, func, insert, select, update
 
 from rondo.ledger.ledger import Tx
 from rondo.ledger.tables import sessions
@@ -26,12 +26,15 @@ class Session:
     leave: str
 
 
+_BY_TOKEN = select(sessions).where(sessions.c.token == bindparam("token"))
+
+
 def add(tx: Tx, session: Session) -> None:
     tx.execute(insert(sessions).values(**session.__dict__))
 
 
 def by_token(tx: Tx, token: str) -> Session | None:
-    row = tx.execute(select(sessions).where(sessions.c.token == token)).first()
+    row = tx.execute(_BY_TOKEN, {"token": token}).first()
     return Session(**row._mapping) if row else None
 
 

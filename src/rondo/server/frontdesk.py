@@ -28,6 +28,9 @@ from rondo.server.store import Store
 from rondo.wire import rondo_pb2 as pb
 
 
+TOGETHER = 0.03  # seconds: what happens within them goes out together
+
+
 class Frontdesk:
     def __init__(self, store: Store, sessions: Sessions, live: Runs, rights: Rights, stop: Callable[[], None]) -> None:
         self._store = store
@@ -90,6 +93,7 @@ class Frontdesk:
                 return
             if not found:
                 await self._store.bell.wait("events", ticket)
+                await asyncio.sleep(TOGETHER)  # no waiting for anybody: a busy round rings for every update
                 await self._sessions.who(call, "admin")  # it may have been revoked meanwhile
 
 

@@ -157,6 +157,4 @@ def _acknowledged(tx: Tx, client: str, run: int, now: float) -> None:
 def _may_pull(tx: Tx, client: str, digest: str) -> bool:
     """A client may fetch the packages it was given and the models of the run it takes part in."""
     engaged = runs.engagement(tx, client)
-    if runs.given(tx, client, digest):
-        return True
-    return engaged is not None and any(m.digest == digest for m in models.of_run(tx, engaged[0].id) if m.kept)
+    return (engaged is not None and models.is_kept(tx, engaged[0].id, digest)) or runs.given(tx, client, digest)

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from rondo.base.disk import disk_errors
 from rondo.base.errors import BadInput, NotFound, ProtocolBroken, Refused, RondoError
 from rondo.base.ids import token_hash
 from rondo.ledger import events, models, rounds, runs
@@ -19,6 +18,7 @@ from rondo.ledger.sessions import Session
 from rondo.net.part import part_size
 from rondo.net.transfer import receive
 from rondo.rounds.events import UpdateArrived
+from rondo.server import offers
 from rondo.server.claims import check_claim, check_metrics, check_samples
 from rondo.server.rights import Rights
 from rondo.server.runs import Runs
@@ -29,8 +29,6 @@ from rondo.tensors.check import StreamCheck
 from rondo.tensors.digest import parse_digest
 from rondo.tensors.layout import read_layout
 from rondo.wire import rondo_pb2 as pb
-
-HEADER_SLACK = 1 << 20  # bytes by which an update's header may exceed the model's
 
 
 class Intake:
@@ -44,34 +42,32 @@ class Intake:
         """Say what is wanted of an offered file: nothing, the rest from ``offset`` on, or why it is refused."""
         if offer.HasField("package"):
             self._staging.check(session, offer)
-        elif await self._store.read(_counts, session.instance, offer):
-            return pb.OfferReply(have=True)  # it counts already; the acknowledgement was lost
         else:
-            reason = await self._claim_refused(session, offer)
-            if reason:
-                return pb.OfferReply(refused=reason, code="Conflict")
+            await self._sound(session, offer)
         into = self._store.upload(session.instance, offer.file.digest)
+        upload = self._upload(session, offer)
+        about = (upload, session.instance, offer.file.digest, offer.file.size, offer.SerializeToString())
+        row = models.OfferRow(*about, self._store.clock.now())
+        counts, reason = await self._store.read(offers.take, row, offer)
+        if counts:
+            return pb.OfferReply(have=True)  # the acknowledgement was lost
+        if reason:
+            await self._refused(session, offer.update, reason)
+            return pb.OfferReply(refused=reason, code="Conflict")
         self._store.need_space(offer.file.size, "this upload")
-        with disk_errors(into, "take this upload"):
-            into.parent.mkdir(parents=True, exist_ok=True)
-        if into.exists():  # whole, but the server died before it counted
+        if await asyncio.to_thread(offers.make_room, into, offer):  # whole, but the server died before it counted
             reply = await self._settle(session, offer, into, seen=None)
             return pb.OfferReply(have=reply.accepted, refused=reply.refused, code=reply.code)
-        upload = token_hash(f"{session.instance} {offer.file.digest}")
-        about = (upload, session.instance, offer.file.digest, offer.file.size, offer.SerializeToString())
-        if not offer.HasField("package"):
-            await asyncio.to_thread(_clear, into)
-        await self._store.read(models.put_offer, models.OfferRow(*about, self._store.clock.now()))
         return pb.OfferReply(upload=upload, offset=part_size(into))
 
     async def push(self, session: Session, chunks: AsyncIterator[bytes], upload: str, offset: int) -> pb.PushReply:
         """Take the bytes in; the reply comes when they count, or says why they do not."""
-        row = await self._store.read(models.offer, upload)
+        row, model = await self._store.read(offers.taken, upload)
         if row is None or row.client != session.instance:
             raise NotFound("no such upload", hint="offer the file first")
         offer, into = pb.Offer.FromString(row.offer), self._store.upload(session.instance, row.digest)
         try:
-            check = None if offer.HasField("package") else await self._check(session, offer.update)
+            check = None if offer.HasField("package") else self._check(session, offer.update, model)
             moving = self._moving(session, chunks)
             await receive(moving, into, offer.file, offset=offset, check=check.feed if check else None)
         except (BadInput, Refused) as error:
@@ -81,7 +77,8 @@ class Intake:
             raise
         else:
             reply = await self._settle(session, offer, into, seen=check)
-        await self._store.read(models.drop_offer, upload)
+        if not reply.accepted or offer.HasField("package"):  # what counts has dropped it with its row
+            await self._store.read(models.drop_offer, upload)
         return reply
 
     async def _settle(self, session: Session, offer: pb.Offer, into: Path, seen: StreamCheck | None) -> pb.PushReply:
@@ -90,14 +87,19 @@ class Intake:
             if offer.HasField("package"):
                 await self._staging.stage(session, offer, into)
                 return pb.PushReply(accepted=True)
-            check = seen or await self._check(session, offer.update)
-            if seen is None:
-                await asyncio.to_thread(_feed, check, into)
+            check = seen
+            if check is None:
+                check = self._check(session, offer.update, await self._store.read(offers.base, offer.update))
+                await asyncio.to_thread(offers.feed, check, into)
             check.finish()
             return await asyncio.shield(self._count(session, offer))  # row and news go together
         except (BadInput, Refused) as error:
             self._drop(session, offer)
             return await self._refuse(session, offer, error)
+
+    @staticmethod
+    def _upload(session: Session, offer: pb.Offer) -> str:
+        return token_hash(f"{session.instance} {offer.file.digest}")
 
     def _drop(self, session: Session, offer: pb.Offer) -> None:
         self._store.upload(session.instance, offer.file.digest).unlink(missing_ok=True)
@@ -114,37 +116,16 @@ class Intake:
 
     # ---- updates
 
-    async def _claim_refused(self, session: Session, offer: pb.Offer) -> str:
-        """Refuse before a byte has moved what cannot count in any case."""
-        claim = offer.update
+    async def _sound(self, session: Session, offer: pb.Offer) -> None:
+        """Refuse a claim that no honest training makes."""
         try:
-            check_claim(claim, f"update of {session.instance}")
+            check_claim(offer.update, f"update of {session.instance}")
             parse_digest(offer.file.digest)
         except BadInput as error:
-            await self._refused(session, claim, str(error))
+            await self._refused(session, offer.update, str(error))
             raise
 
-        def look(tx: Tx) -> tuple[str, int]:
-            part = runs.participant(tx, claim.run, session.instance)
-            if part is None or part.state == "stopped":
-                return f"Contribution refused: {session.instance} takes no part in run {claim.run}", 0
-            this = rounds.current(tx, claim.run)
-            model = models.get(tx, claim.run, this.version) if this else None
-            return rounds.refusal(tx, claim.run, claim.round, "train", session.instance), model.size if model else 0
-
-        reason, size = await self._store.read(look)
-        if not reason and offer.file.size > size + HEADER_SLACK:
-            reason = f"Contribution refused: {offer.file.size} bytes of {session.instance} for a model of {size} bytes"
-        if reason:
-            await self._refused(session, claim, reason)
-        return reason
-
-    async def _check(self, session: Session, claim: pb.Claim) -> StreamCheck:
-        def base(tx: Tx) -> models.Model | None:
-            this = rounds.get(tx, (claim.run, claim.round, "train"))
-            return models.get(tx, claim.run, this.version) if this else None
-
-        model = await self._store.read(base)
+    def _check(self, session: Session, claim: pb.Claim, model: models.Model | None) -> StreamCheck:
         if model is None:
             raise BadInput(f"Contribution refused: round {claim.round} of run {claim.run} is not open")
         expected = read_layout(self._store.blobs.local(model.digest))
@@ -159,7 +140,7 @@ class Intake:
             metrics=dict(claim.metrics), local_metrics=dict(claim.local_metrics), omitted=sorted(claim.omitted),
             seconds=claim.seconds, at=self._store.clock.now(),
         )  # fmt: skip
-        reason = await self._store.do(_accept, contribution)
+        reason = await self._store.do(_accept, contribution, self._upload(session, offer))
         if reason:
             self._drop(session, offer)
             return pb.PushReply(refused=reason, code="Conflict")
@@ -190,28 +171,10 @@ class Intake:
         await self._store.do(write)
 
 
-def _counts(tx: Tx, client: str, offer: pb.Offer) -> bool:
-    """Has this very update been counted?"""
-    key = (offer.update.run, offer.update.round, "train")
-    return any((c.client, c.digest) == (client, offer.file.digest) for c in rounds.accepted(tx, key))
-
-
-def _clear(into: Path) -> None:
-    """A client sends one update at a time: what it began of another one will never be whole."""
-    for part in into.parent.glob("*.part"):
-        if part.stem != into.name:
-            part.unlink(missing_ok=True)
-
-
-def _feed(check: StreamCheck, path: Path) -> None:
-    with path.open("rb") as file:
-        while chunk := file.read(1 << 20):
-            check.feed(chunk)
-
-
-def _accept(tx: Tx, contribution: rounds.Contribution) -> str:
+def _accept(tx: Tx, contribution: rounds.Contribution, upload: str = "") -> str:
     c = contribution
     reason = rounds.accept(tx, c)
+    models.drop_offer(tx, upload)
     about: dict[str, Any] = {"client": c.client, "round": c.round}
     if reason:
         events.record(tx, c.at, c.run, "update_refused", {**about, "reason": reason})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Protocol
 
 from rondo.base.errors import MachineFault, RondoError, RunAborted, RunFailed, by_code
@@ -28,6 +29,8 @@ from rondo.tensors.digest import FileInfo
 from rondo.worker.host import Worker
 
 log = logging.getLogger("rondo.rounds")
+
+MOMENT = 0.25  # seconds: who waits for less need not be told for whom
 
 Mailbox = asyncio.Queue[e.Event | Exception]  # a fault of this machine ends the playing, not the round
 
@@ -56,6 +59,7 @@ class Conductor:
         self._timers: list[asyncio.TimerHandle] = []
         self._folding: asyncio.Task[None] | None = None
         self._told: Waiting | None = None
+        self._due = False  # to say what is waited for
 
     async def play(self, known: Iterable[e.Event]) -> None:
         """Begin with ``known`` news. Raises ``RunFailed`` with the first failure, ``RunAborted``, ``MachineFault``."""
@@ -68,16 +72,26 @@ class Conductor:
                     await self._carry_out(command)
                 if self._round.over:
                     return
-                news = await self._mailbox.get()
-                if isinstance(news, Exception):
-                    raise news
-                commands = self._round.handle(news)
+                commands = self._round.handle(await self._news())
         finally:
             for timer in self._timers:
                 timer.cancel()
             if self._folding is not None:
                 self._folding.cancel()
                 await asyncio.gather(self._folding, return_exceptions=True)
+
+    async def _news(self) -> e.Event:
+        news: e.Event | Exception | None = None
+        if self._due:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(MOMENT):
+                    news = await self._mailbox.get()
+            if news is None:
+                await self._announce()
+        news = news or await self._mailbox.get()
+        if isinstance(news, Exception):
+            raise news
+        return news
 
     async def _carry_out(self, command: e.Command) -> None:
         match command:
@@ -87,7 +101,7 @@ class Conductor:
             case e.NoteEnough():
                 await self._stage.enough()
             case e.Announce():
-                await self._announce()
+                self._due = True
             case e.Fold():
                 self._folding = asyncio.create_task(self._fold())
             case e.Commit():
@@ -100,7 +114,7 @@ class Conductor:
                 raise RunAborted(reason)
 
     async def _announce(self) -> None:
-        waiting = self._round.waiting()
+        self._due, waiting = False, self._round.waiting()
         if waiting != self._told:
             self._told = waiting
             await self._stage.waits(waiting)

@@ -1,0 +1,60 @@
+"""What is offered: whether it is wanted, what it is measured against, and room for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rondo.base.disk import disk_errors
+from rondo.ledger import models, rounds
+from rondo.ledger.ledger import Tx
+from rondo.tensors.check import StreamCheck
+from rondo.wire import rondo_pb2 as pb
+
+HEADER_SLACK = 1 << 20  # bytes by which an update's header may exceed the model's
+
+
+def take(tx: Tx, row: models.OfferRow, offer: pb.Offer) -> tuple[bool, str]:
+    """Whether this very update counts already; else why it cannot count, or "" and the offer is written down."""
+    if not offer.HasField("package"):
+        claim, client = offer.update, row.client
+        key = (claim.run, claim.round, "train")
+        if any((c.client, c.digest) == (client, row.digest) for c in rounds.accepted(tx, key)):
+            return True, ""
+        reason = rounds.refusal(tx, claim.run, claim.round, "train", client)
+        model = None if reason else base(tx, claim)
+        if model and row.size > model.size + HEADER_SLACK:
+            reason = f"Contribution refused: {row.size} bytes of {client} for a model of {model.size} bytes"
+        if reason:
+            return False, reason
+    models.put_offer(tx, row)
+    return False, ""
+
+
+def taken(tx: Tx, upload: str) -> tuple[models.OfferRow | None, models.Model | None]:
+    """The offer, and the model that an update is measured against."""
+    row = models.offer(tx, upload)
+    return row, base(tx, pb.Offer.FromString(row.offer).update) if row else None
+
+
+def base(tx: Tx, claim: pb.Claim) -> models.Model | None:
+    """The model that the round of ``claim`` started from."""
+    this = rounds.get(tx, (claim.run, claim.round, "train"))
+    return models.get(tx, claim.run, this.version) if this else None
+
+
+def make_room(into: Path, offer: pb.Offer) -> bool:
+    """Whether ``into`` is here, whole. A client sends one update at a time: what it began of another one goes."""
+    with disk_errors(into, "take this upload"):
+        into.parent.mkdir(parents=True, exist_ok=True)
+        if not offer.HasField("package"):
+            for part in into.parent.glob("*.part"):
+                if part.stem != into.name:
+                    part.unlink(missing_ok=True)
+        return into.exists()
+
+
+def feed(check: StreamCheck, path: Path) -> None:
+    """Check a file that is here already."""
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            check.feed(chunk)
