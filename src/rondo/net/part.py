@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from rondo.base.disk import disk_errors
+from rondo.base.disk import disk_errors, write_atomic
 from rondo.base.errors import Conflict, ProtocolBroken, RondoError
-from rondo.net.tuning import MIB
+from rondo.net.tuning import MIB, SMALL
 from rondo.tensors.digest import FileInfo, Hasher, file_digest
 from rondo.wire import rondo_pb2 as pb
 
@@ -38,6 +38,16 @@ def part_size(into: Path) -> int:
 def is_whole(into: Path, file: pb.FileRef) -> bool:
     """Whether ``into`` has the content of ``file`` already (reads all of it)."""
     return into.exists() and file_digest(into).digest == file.digest
+
+
+def keep(into: Path, file: pb.FileRef) -> FileInfo:
+    """Write the content that ``file`` brings along. Raises ``ProtocolBroken`` where it is not what it is named."""
+    hasher = Hasher()
+    hasher.update(file.content)
+    if (hasher.digest(), len(file.content)) != (file.digest, file.size) or file.size > SMALL:
+        raise ProtocolBroken(f"brings {len(file.content)} bytes that are not {file.digest[:80]}", where=into.name)
+    write_atomic(into, file.content)
+    return FileInfo(into, file.digest, file.size)
 
 
 class Part:

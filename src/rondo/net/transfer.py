@@ -15,9 +15,9 @@ from rondo.base.errors import BadInput, Conflict, LedgerBusy, NotFound, Protocol
 from rondo.net.channel import Channel
 from rondo.net.errors import refusal
 from rondo.net.methods import OFFER, PULL, PUSH
-from rondo.net.part import Check, Part, is_whole, part_size
+from rondo.net.part import Check, Part, is_whole, keep, part_size
 from rondo.net.retry import Backoff, Tries
-from rondo.net.tuning import CHUNK
+from rondo.net.tuning import CHUNK, SMALL
 from rondo.tensors.digest import FileInfo
 from rondo.wire import rondo_pb2 as pb
 
@@ -71,6 +71,8 @@ async def pull(
     Raises ``GaveUp``, ``NotFound`` and whatever else the server answers, ``ProtocolBroken`` for wrong content,
     ``Conflict`` while another task or process fetches the same file to the same place, and ``NoSpace``.
     """
+    if file.content:
+        return await asyncio.to_thread(keep, into, file)
     if await asyncio.to_thread(is_whole, into, file):
         return FileInfo(into, file.digest, file.size)
     while True:
@@ -120,7 +122,8 @@ async def push(
     server has taken it. Raises its refusal (``Refused``, ``Conflict``, ``BadInput``, ...), ``GaveUp``."""
     wanted = pb.Offer()
     wanted.CopyFrom(offer)
-    wanted.file.CopyFrom(pb.FileRef(digest=file.digest, size=file.size))
+    content = await asyncio.to_thread(file.path.read_bytes) if file.size <= SMALL else b""
+    wanted.file.CopyFrom(pb.FileRef(digest=file.digest, size=file.size, content=content))
     tries, reached = backoff.tries(), 0
     while True:
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 MIB = 1 << 20
 CHUNK = MIB  # bytes of a file in one message
+SMALL = 64 * 1024  # bytes of a file that rides along with the message that names it
 LARGEST = 4 * MIB + 4096  # bytes of any one message
 METADATA = 16 * 1024  # bytes of metadata of one call
 WINDOW = 4 * MIB  # bytes of one stream that may be on their way: 100 ms at 320 Mbit/s, and what a slow reader costs

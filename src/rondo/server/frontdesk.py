@@ -27,7 +27,6 @@ from rondo.server.sessions import Sessions
 from rondo.server.store import Store
 from rondo.wire import rondo_pb2 as pb
 
-
 TOGETHER = 0.03  # seconds: what happens within them goes out together
 
 

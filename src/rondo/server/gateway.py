@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from rondo.base.errors import BadInput, NotFound
 from rondo.ledger import asks, models, rounds, runs
@@ -13,6 +13,7 @@ from rondo.ledger.ledger import Tx
 from rondo.ledger.sessions import Session
 from rondo.net.calls import Call
 from rondo.net.transfer import OFFSET, UPLOAD, read_chunks
+from rondo.net.tuning import SMALL
 from rondo.policy.actions import Action
 from rondo.rounds import orders
 from rondo.server.intake import Intake
@@ -62,9 +63,17 @@ class Gateway:
                 order = await self._store.read(_order, session, request)
                 left = until - clock.ticks()
                 if not order.HasField("nothing") or left <= 0:
-                    return order
+                    return await self._with_model(order)
                 await self._store.bell.wait(topic, ticket, left)
                 await self._sessions.who(call, "client")  # it may have been revoked or removed meanwhile
+
+    async def _with_model(self, order: pb.Order) -> pb.Order:
+        """A model that is small comes with the order to train it (where it is gone meanwhile, the pull says so)."""
+        model = order.work.model
+        if order.HasField("work") and model.size <= SMALL:
+            with suppress(NotFound, FileNotFoundError):
+                model.content = await asyncio.to_thread(self._store.blobs.local(model.digest).read_bytes)
+        return order
 
     async def report(self, request: pb.Report, call: Call) -> pb.ReportReply:
         # Row and news go together, also where the caller's connection breaks in between.

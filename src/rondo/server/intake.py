@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from rondo.base.errors import BadInput, NotFound, ProtocolBroken, Refused, RondoError
-from rondo.base.ids import token_hash
 from rondo.ledger import events, models, rounds, runs
 from rondo.ledger.ledger import Tx
+from rondo.ledger.models import Model
 from rondo.ledger.sessions import Session
 from rondo.net.part import part_size
 from rondo.net.transfer import receive
@@ -45,20 +45,22 @@ class Intake:
         else:
             await self._sound(session, offer)
         into = self._store.upload(session.instance, offer.file.digest)
-        upload = self._upload(session, offer)
-        about = (upload, session.instance, offer.file.digest, offer.file.size, offer.SerializeToString())
-        row = models.OfferRow(*about, self._store.clock.now())
-        counts, reason = await self._store.read(offers.take, row, offer)
+        counts, reason, model = await self._store.read(offers.take, session.instance, offer, self._store.clock.now())
         if counts:
             return pb.OfferReply(have=True)  # the acknowledgement was lost
         if reason:
             await self._refused(session, offer.update, reason)
             return pb.OfferReply(refused=reason, code="Conflict")
         self._store.need_space(offer.file.size, "this upload")
-        if await asyncio.to_thread(offers.make_room, into, offer):  # whole, but the server died before it counted
-            reply = await self._settle(session, offer, into, seen=None)
+        try:
+            whole = await asyncio.to_thread(offers.make_room, into, offer)
+        except ProtocolBroken as error:
+            await self._refused(session, offer.update, str(error))
+            raise
+        if whole:  # it came along, or the server died before it counted
+            reply = await self._settle(session, offer, into, model)
             return pb.OfferReply(have=reply.accepted, refused=reply.refused, code=reply.code)
-        return pb.OfferReply(upload=upload, offset=part_size(into))
+        return pb.OfferReply(upload=offers.name_of(session.instance, offer), offset=part_size(into))
 
     async def push(self, session: Session, chunks: AsyncIterator[bytes], upload: str, offset: int) -> pb.PushReply:
         """Take the bytes in; the reply comes when they count, or says why they do not."""
@@ -76,30 +78,27 @@ class Intake:
             await self._refused(session, offer.update, str(error))
             raise
         else:
-            reply = await self._settle(session, offer, into, seen=check)
+            reply = await self._settle(session, offer, into, model, check)
         if not reply.accepted or offer.HasField("package"):  # what counts has dropped it with its row
             await self._store.read(models.drop_offer, upload)
         return reply
 
-    async def _settle(self, session: Session, offer: pb.Offer, into: Path, seen: StreamCheck | None) -> pb.PushReply:
-        """The file is whole: see that it is sound (``seen``: what was checked while it came), then let it count."""
+    async def _settle(
+        self, session: Session, offer: pb.Offer, into: Path, model: Model | None, seen: StreamCheck | None = None
+    ) -> pb.PushReply:
+        """The file is whole: see that it is sound (``seen``: it was looked at while it came), then let it count."""
         try:
             if offer.HasField("package"):
                 await self._staging.stage(session, offer, into)
                 return pb.PushReply(accepted=True)
-            check = seen
-            if check is None:
-                check = self._check(session, offer.update, await self._store.read(offers.base, offer.update))
+            check = seen or self._check(session, offer.update, model)
+            if seen is None:
                 await asyncio.to_thread(offers.feed, check, into)
             check.finish()
             return await asyncio.shield(self._count(session, offer))  # row and news go together
         except (BadInput, Refused) as error:
             self._drop(session, offer)
             return await self._refuse(session, offer, error)
-
-    @staticmethod
-    def _upload(session: Session, offer: pb.Offer) -> str:
-        return token_hash(f"{session.instance} {offer.file.digest}")
 
     def _drop(self, session: Session, offer: pb.Offer) -> None:
         self._store.upload(session.instance, offer.file.digest).unlink(missing_ok=True)
@@ -125,7 +124,7 @@ class Intake:
             await self._refused(session, offer.update, str(error))
             raise
 
-    def _check(self, session: Session, claim: pb.Claim, model: models.Model | None) -> StreamCheck:
+    def _check(self, session: Session, claim: pb.Claim, model: Model | None) -> StreamCheck:
         if model is None:
             raise BadInput(f"Contribution refused: round {claim.round} of run {claim.run} is not open")
         expected = read_layout(self._store.blobs.local(model.digest))
@@ -140,7 +139,7 @@ class Intake:
             metrics=dict(claim.metrics), local_metrics=dict(claim.local_metrics), omitted=sorted(claim.omitted),
             seconds=claim.seconds, at=self._store.clock.now(),
         )  # fmt: skip
-        reason = await self._store.do(_accept, contribution, self._upload(session, offer))
+        reason = await self._store.do(_accept, contribution, offers.name_of(session.instance, offer))
         if reason:
             self._drop(session, offer)
             return pb.PushReply(refused=reason, code="Conflict")

@@ -5,29 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 
 from rondo.base.disk import disk_errors
+from rondo.base.ids import token_hash
 from rondo.ledger import models, rounds
 from rondo.ledger.ledger import Tx
+from rondo.net.part import keep
 from rondo.tensors.check import StreamCheck
 from rondo.wire import rondo_pb2 as pb
 
 HEADER_SLACK = 1 << 20  # bytes by which an update's header may exceed the model's
 
 
-def take(tx: Tx, row: models.OfferRow, offer: pb.Offer) -> tuple[bool, str]:
-    """Whether this very update counts already; else why it cannot count, or "" and the offer is written down."""
+def name_of(client: str, offer: pb.Offer) -> str:
+    """What Push calls the upload."""
+    return token_hash(f"{client} {offer.file.digest}")
+
+
+def take(tx: Tx, client: str, offer: pb.Offer, now: float) -> tuple[bool, str, models.Model | None]:
+    """Whether this very update counts already; else why it cannot count, or "" and the offer is written down.
+    And the model that an update is measured against."""
+    file, model = offer.file, None
     if not offer.HasField("package"):
-        claim, client = offer.update, row.client
+        claim = offer.update
         key = (claim.run, claim.round, "train")
-        if any((c.client, c.digest) == (client, row.digest) for c in rounds.accepted(tx, key)):
-            return True, ""
+        if any((c.client, c.digest) == (client, file.digest) for c in rounds.accepted(tx, key)):
+            return True, "", None
         reason = rounds.refusal(tx, claim.run, claim.round, "train", client)
         model = None if reason else base(tx, claim)
-        if model and row.size > model.size + HEADER_SLACK:
-            reason = f"Contribution refused: {row.size} bytes of {client} for a model of {model.size} bytes"
+        if model and file.size > model.size + HEADER_SLACK:
+            reason = f"Contribution refused: {file.size} bytes of {client} for a model of {model.size} bytes"
         if reason:
-            return False, reason
-    models.put_offer(tx, row)
-    return False, ""
+            return False, reason, None
+    if not file.content:
+        about = (name_of(client, offer), client, file.digest, file.size, offer.SerializeToString())
+        models.put_offer(tx, models.OfferRow(*about, now))
+    return False, "", model
 
 
 def taken(tx: Tx, upload: str) -> tuple[models.OfferRow | None, models.Model | None]:
@@ -43,13 +54,18 @@ def base(tx: Tx, claim: pb.Claim) -> models.Model | None:
 
 
 def make_room(into: Path, offer: pb.Offer) -> bool:
-    """Whether ``into`` is here, whole. A client sends one update at a time: what it began of another one goes."""
+    """Whether ``into`` is here, whole. A client sends one update at a time: what it began of another one goes.
+
+    Raises ``ProtocolBroken`` for content that came along and is not what it is named.
+    """
     with disk_errors(into, "take this upload"):
         into.parent.mkdir(parents=True, exist_ok=True)
         if not offer.HasField("package"):
             for part in into.parent.glob("*.part"):
                 if part.stem != into.name:
                     part.unlink(missing_ok=True)
+        if offer.file.content:
+            keep(into, offer.file)
         return into.exists()
 
 

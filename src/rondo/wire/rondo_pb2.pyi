@@ -7,12 +7,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FileRef(_message.Message):
-    __slots__ = ("digest", "size")
+    __slots__ = ("digest", "size", "content")
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
+    CONTENT_FIELD_NUMBER: _ClassVar[int]
     digest: str
     size: int
-    def __init__(self, digest: _Optional[str] = ..., size: _Optional[int] = ...) -> None: ...
+    content: bytes
+    def __init__(self, digest: _Optional[str] = ..., size: _Optional[int] = ..., content: _Optional[bytes] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("project", "name", "protocol", "capabilities", "version", "token", "role")
