@@ -39,6 +39,20 @@ async def first_model(store: Store, run: Run, job: Job, code: Path) -> None:
     await Models(store, run, job).begin(file, job.model.file or job.model.function)
 
 
+async def together(*works: Coroutine[Any, Any, Any]) -> None:
+    """Do all of it at once; the first failure ends the rest, which is over when it is raised."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in tasks:
+            if task in done:
+                task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def _unless_aborted(store: Store, run: Run, work: Coroutine[Any, Any, T]) -> T:
     """The result of ``work``, which is given up where somebody ends the run. Raises ``RunAborted``."""
 

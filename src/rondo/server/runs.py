@@ -23,7 +23,7 @@ from rondo.net.retry import Backoff
 from rondo.rounds import events as e
 from rondo.rounds.round import Round
 from rondo.rounds.workflow import Step, Workflow
-from rondo.server.beginning import first_model
+from rondo.server.beginning import first_model, together
 from rondo.server.dispatch import Dispatch, join, open_to, welcoming
 from rondo.server.ending import ended_by
 from rondo.server.metrics import write_metrics
@@ -136,10 +136,9 @@ class Runs:
                 text = f"nothing to do: start_round {run.start_round}, num_rounds {run.num_rounds} (an absolute end)"
                 await self._store.record(run.id, "nothing_to_do", {"text": text})
             return
-        await self._dispatch(run, job)
-        await first_model(self._store, run, job, code)
         async with open_worker(WorkerSpec("fold", log=folder / "server_worker.log", tag="server")) as worker:
-            await worker.ask({"do": "open", "kind": "fold"})
+            ready = worker.ask({"do": "open", "kind": "fold"})
+            await together(self._dispatch(run, job), first_model(self._store, run, job, code), ready)
             await self._rounds(run, job, worker, step)
 
     async def _rounds(self, run: Run, job: Job, worker: Worker, step: Step) -> None:
