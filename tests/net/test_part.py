@@ -7,13 +7,17 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import pytest
+from blake3 import blake3
 
-from rondo.base.errors import Conflict, Unreachable
-from rondo.net.part import Part, part_size
-from rondo.net.transfer import receive
-from rondo.net.tuning import MIB
+from rondo.base.errors import Conflict, ProtocolBroken, Unreachable
+from rondo.net.channel import open_channel
+from rondo.net.part import Part, keep, part_size
+from rondo.net.transfer import pull, receive
+from rondo.net.tuning import MIB, SMALL
 from rondo.tensors.digest import FileInfo
-from tests.net.depot import ref, write_file
+from rondo.wire import rondo_pb2 as pb
+from tests.net.certs import Authority
+from tests.net.depot import backoff, kit_for, ref, write_file
 
 
 async def chunks_of(*chunks: bytes) -> AsyncGenerator[bytes, None]:
@@ -32,6 +36,25 @@ async def test_on_resuming_the_check_sees_every_byte_once_and_in_order(tmp_path:
     assert b"".join(seen) == content
     assert got == FileInfo(into, file.digest, file.size)
     assert into.read_bytes() == content
+
+
+@pytest.mark.parametrize("size", [1, SMALL])
+async def test_a_small_file_comes_with_its_name(authority: Authority, tmp_path: Path, size: int) -> None:
+    """No call is made for it: there is no server."""
+    file = write_file(tmp_path / "whole", size)
+    named = ref(file)
+    named.content = file.path.read_bytes()
+    async with open_channel(kit_for(authority, 1)) as channel:
+        assert (await pull(channel, named, tmp_path / "in", backoff())).digest == file.digest
+    assert (tmp_path / "in").read_bytes() == named.content
+
+
+@pytest.mark.parametrize(("size", "content"), [(3, b"abd"), (4, b"abc"), (3, b"abcd"), (SMALL + 1, bytes(SMALL + 1))])
+def test_content_that_is_not_what_it_is_named_is_not_kept(tmp_path: Path, size: int, content: bytes) -> None:
+    digest = f"blake3:{blake3(b'abc' if size < SMALL else content).hexdigest()}"
+    with pytest.raises(ProtocolBroken, match="bytes that are not"):
+        keep(tmp_path / "in", pb.FileRef(digest=digest, size=size, content=content))
+    assert list(tmp_path.iterdir()) == []
 
 
 async def test_bytes_for_another_offset_are_not_taken(tmp_path: Path) -> None:

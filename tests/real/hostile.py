@@ -62,9 +62,13 @@ class Stranger:
 
     # ---- files, true or not
 
-    async def offer(self, content: bytes, *, size: int = -1, digest: str = "", **claim: Any) -> pb.OfferReply:
-        """Offer ``content`` as the update that ``claim`` says it is; ``size`` and ``digest`` may be others than its."""
-        file = pb.FileRef(digest=digest or digest_of(content), size=len(content) if size < 0 else size)
+    async def offer(
+        self, content: bytes, *, size: int = -1, digest: str = "", along: bytes = b"", **claim: Any
+    ) -> pb.OfferReply:
+        """Offer ``content`` as the update that ``claim`` says it is; ``size`` and ``digest`` may be others than its.
+        ``along``: what comes with the offer, as small files do."""
+        size = len(content) if size < 0 else size
+        file = pb.FileRef(digest=digest or digest_of(content), size=size, content=along)
         said = {"run": self.run, "kind": "weights", "samples": 1.0, **claim}
         return await self.channel.call(methods.OFFER, pb.Offer(file=file, update=pb.Claim(**said)), timeout=SOON)
 

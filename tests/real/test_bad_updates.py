@@ -19,6 +19,7 @@ from rondo.base.errors import RondoError
 from rondo.jobs.package import pack
 from rondo.net import methods
 from rondo.net.errors import status_of
+from rondo.net.tuning import SMALL
 from rondo.simulator.local import ADMIN, SERVER
 from rondo.wire import rondo_pb2 as pb
 from tests.real.gates import command, gates, level
@@ -232,8 +233,9 @@ async def test_a_claim_that_cannot_be_true(tmp_path: Path) -> None:
 
 
 async def test_a_transfer_that_is_not_what_was_offered(tmp_path: Path) -> None:
-    async with court(tmp_path, 6) as held:
-        for lie in (_more_bytes, _fewer_bytes, _another_rest, _given_up, _uploads_of_others, _files_of_others):
+    lies = (_more_bytes, _fewer_bytes, _another_rest, _given_up, _uploads_of_others, _files_of_others, _along)
+    async with court(tmp_path, len(lies)) as held:
+        for lie in lies:
             await held.called()
             await lie(held, tmp_path)
             await held.recants()
@@ -287,6 +289,17 @@ async def _uploads_of_others(held: Court, _: Path) -> None:
         twin.run = held.run
         error = await refused(twin.send(held.honest, round=held.round))
         assert error.what == f"Contribution refused: liar_1 takes no part in run {held.run}"
+
+
+async def _along(held: Court, _: Path) -> None:
+    """What comes with the offer is another file than the one offered, no update, or more than may come along."""
+    liar, content, nan = held.liar, held.honest, spoilt("w", 0, math.nan)(held.model)
+    big = bytes(SMALL + 1)
+    for wrong, offered in ((content[:-1], content), (content + b"\0", content), (held.adding(4), content), (big, big)):
+        await held.hears(liar.offer(offered, along=wrong, round=held.round), "bytes that are not")
+    reply = await liar.offer(nan, along=nan, round=held.round)
+    assert "tensor 'w' holds NaN or infinity" in reply.refused and reply.code == "BadInput"
+    assert held.spooled == []
 
 
 async def _files_of_others(held: Court, folder: Path) -> None:
