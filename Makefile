@@ -57,8 +57,8 @@ docs: .venv/.stamp-test ## Write the reference pages from the code
 stubs: .venv/.stamp-test ## Write the code for the wire from rondo.proto
 	$(BIN)/python tools/stubs.py
 
-bench: .venv/.stamp-test ## Run the measurements in benchmarks/, one line of JSON each
-	@for file in benchmarks/[a-z]*.py; do $(BIN)/python -m benchmarks.$$(basename $$file .py); done
+bench: .venv/.stamp-test ## Measure Rondo alone, under 10 minutes, into benchmarks/results/rondo.json
+	$(BIN)/python -m benchmarks $(BENCH)
 
 bench-peers: .venv/.stamp-test ## Rondo beside NVFlare and Flower, in turn on this machine (BENCH="--quick": does it work?)
 	$(BIN)/python -m benchmarks.peers $(BENCH)

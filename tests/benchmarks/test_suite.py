@@ -1,0 +1,28 @@
+"""Every benchmark is listed, so that `make bench` forgets none."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import benchmarks
+from benchmarks.__main__ import SUITE
+
+# Run by hand or by other commands: module -> why.
+APART = {
+    "peers": "make bench-peers",
+    "environments": "makes what bench-peers needs",
+    "scale": "takes as long as people let it",
+    "plots": "draws what scale measured",
+    "pages": "writes what all have measured",
+}
+
+
+def test_every_module_that_measures_is_listed() -> None:
+    names = [entry.name for entry in pkgutil.iter_modules(benchmarks.__path__) if not entry.name.startswith("_")]
+    able = {name for name in names if hasattr(importlib.import_module(f"benchmarks.{name}"), "main")}
+    assert able - set(APART) == {listed.module for listed in SUITE} - {"micro"}
+
+
+def test_the_suite_fits_into_ten_minutes() -> None:
+    assert sum(listed.seconds for listed in SUITE) < 600
