@@ -12,9 +12,6 @@ from benchmarks.__main__ import SUITE
 APART = {
     "peers": "make bench-peers",
     "environments": "makes what bench-peers needs",
-    "scale": "takes as long as people let it",
-    "plots": "draws what scale measured",
-    "pages": "writes what all have measured",
 }
 
 
