@@ -24,7 +24,7 @@ from rondo.net.kits import load_kit
 from rondo.net.methods import OFFER, PULL, PUSH
 from rondo.net.part import part_size
 from rondo.net.retry import Backoff
-from rondo.net.server import open_server
+from rondo.net.server import Handlers, open_server
 from rondo.net.transfer import OFFSET, UPLOAD, pull, push, read_chunks, receive
 from rondo.pki.kit import Kit
 from rondo.tensors.check import StreamCheck
@@ -102,7 +102,7 @@ class Depot:
         self.layer = "grpc"
         self._scratch, self._model = scratch, model
         self._files: dict[str, pb.FileRef] = {}
-        self.handlers = {PULL: self.pull, PUSH: self.push, OFFER: self.offer}
+        self.handlers: Handlers = {PULL: self.pull, PUSH: self.push, OFFER: self.offer}
 
     def spool(self, client: str, digest: str) -> Path:
         return self._scratch / client / parse_digest(digest)
