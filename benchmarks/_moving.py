@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from rondo.base.clock import SystemClock
-from rondo.net.calls import Call
+from rondo.net.calls import Call, Handlers
 from rondo.net.channel import Channel, open_channel
 from rondo.net.kits import load_kit
 from rondo.net.methods import OFFER, PULL, PUSH
 from rondo.net.part import part_size
 from rondo.net.retry import Backoff
-from rondo.net.server import Handlers, open_server
+from rondo.net.server import open_server
 from rondo.net.transfer import OFFSET, UPLOAD, pull, push, read_chunks, receive
 from rondo.pki.kit import Kit
 from rondo.tensors.check import StreamCheck
