@@ -59,6 +59,10 @@ _ACCEPTED = select(contributions).where(_is(contributions, _BOUND)).order_by(con
 _ANSWERED = select(contributions.c.client).where(
     _is(contributions, _BOUND), contributions.c.client == bindparam("client")
 )
+_DONE = _ANSWERED.union_all(
+    select(declines.c.client).where(_is(declines, _BOUND), declines.c.client == bindparam("client"))
+)
+_COUNTS = _ANSWERED.where(contributions.c.digest == bindparam("digest"))
 _DECLINED = (
     select(declines.c.client, declines.c.failure)
     .where(_is(declines, _BOUND))
@@ -173,6 +177,16 @@ def of_number(tx: Tx, number: int) -> list[Contribution]:
 
 def has_answered(tx: Tx, key: Key, client: str) -> bool:
     return tx.execute(_ANSWERED, {**_named(key), "client": client}).first() is not None
+
+
+def counts_already(tx: Tx, key: Key, client: str, digest: str) -> bool:
+    """Is this very file the contribution of ``client``?"""
+    return tx.execute(_COUNTS, {**_named(key), "client": client, "digest": digest}).first() is not None
+
+
+def is_done(tx: Tx, key: Key, client: str) -> bool:
+    """Has ``client`` contributed, or does it sit the round out?"""
+    return tx.execute(_DONE, {**_named(key), "client": client}).first() is not None
 
 
 def decline(tx: Tx, key: Key, client: str, failure: Mapping[str, Any], now: float) -> bool:

@@ -112,9 +112,8 @@ def _order(tx: Tx, session: Session, holding: pb.Holding) -> pb.Order:
     this = rounds.current(tx, engaged[0].id) if engaged else None
     round_seen = None
     if this:
-        key = (this.run, this.round, this.task)
-        answered = rounds.has_answered(tx, key, session.instance) or session.instance in rounds.declined(tx, key)
-        round_seen = orders.OpenRound(this.round, this.task, this.state, answered)
+        done = rounds.is_done(tx, (this.run, this.round, this.task), session.instance)
+        round_seen = orders.OpenRound(this.round, this.task, this.state, answered=done)
     facts = orders.Facts(
         leave=row.leave if row else "shutdown",
         ask=ask is not None,

@@ -26,8 +26,7 @@ def take(tx: Tx, client: str, offer: pb.Offer, now: float) -> tuple[bool, str, m
     file, model = offer.file, None
     if not offer.HasField("package"):
         claim = offer.update
-        key = (claim.run, claim.round, "train")
-        if any((c.client, c.digest) == (client, file.digest) for c in rounds.accepted(tx, key)):
+        if rounds.counts_already(tx, (claim.run, claim.round, "train"), client, file.digest):
             return True, "", None
         reason = rounds.refusal(tx, claim.run, claim.round, "train", client)
         model = None if reason else base(tx, claim)
