@@ -199,6 +199,15 @@ def test_equal_updates_give_that_update_whatever_their_weights(tmp_path: Path, d
     assert now.fold()["w"].tobytes() == values.tobytes()
 
 
+@pytest.mark.parametrize("weight", [1.5e308, 5e-324])
+def test_no_sum_overflows_on_the_way_to_a_mean_that_does_not(tmp_path: Path, weight: float) -> None:
+    now = Round(tmp_path, {"w": np.array([0.0]), "v": f32(0)})
+    for site in "abc":
+        now.send(site, {"w": np.array([1.5e308]), "v": f32(3e38)}, weight=weight)
+    result = now.fold()
+    assert result["w"].tolist() == [1.5e308] and result["v"] == f32(3e38)
+
+
 def test_an_infinity_is_found_also_beside_a_weight_that_outweighs_it_by_far(tmp_path: Path) -> None:
     now = Round(tmp_path, {"w": f32(0)})
     now.send("a", {"w": f32(np.inf)}, weight=5e-324)

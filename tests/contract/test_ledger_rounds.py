@@ -137,6 +137,19 @@ async def test_a_version_that_is_forgotten_frees_its_file_unless_another_needs_i
     ]  # fmt: skip
 
 
+async def test_what_an_aggregator_remembers_goes_with_its_version(ledger: Ledger) -> None:
+    run = await ledger.do(add_run)
+    for version, memory in enumerate(["", "m1", "m1", "m3"]):
+        provenance = {"memory": {"digest": memory, "size": 20}} if memory else {}
+        await ledger.do(models.add, models.Model(run, version, f"d{version}", 10, True, {}, provenance, 1.0))
+    first = await ledger.do(models.get, run, 0)
+    assert first is not None and first.memory == ("", 0) and first.files == {"d0"}
+    assert await ledger.do(models.forget, run, {2, 3}) == ["d0", "d1"], "m1 is that of version 2, too"
+    assert await ledger.do(models.forget, run, {3}) == ["d2", "m1"]
+    last = await ledger.do(models.last, run)
+    assert last is not None and last.memory == ("m3", 20) and last.files == {"d3", "m3"}
+
+
 async def test_versions_are_found_and_measured(ledger: Ledger) -> None:
     run = await ledger.do(add_run)
     assert await ledger.do(models.last, run) is None

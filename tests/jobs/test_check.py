@@ -56,10 +56,24 @@ def test_other_trainers_options_are_looked_into(tmp_path: Path) -> None:
         ),
         ('aggregator = { name = "trimmed_mean", trim = "a" }', "job.toml [server] aggregator: Expected `float`"),
         ('aggregator = "seam"', "job.toml [server] aggregator: no 'seam' in aggregate"),
+        (
+            'aggregator = { name = "fedopt", betta2 = 0.9 }',
+            "job.toml [server] aggregator: unknown key 'betta2' (did you mean 'beta2'?)",
+        ),
+        ('aggregator = { name = "fedopt", tau = 0 }', "job.toml [server] aggregator: tau must be at least 1e-12"),
+        (
+            'min_clients = 6\naggregator = { name = "krum", byzantine = 2 }',
+            "job.toml [server] aggregator: krum with these options needs 7 updates a round, min_clients is 6 "
+            "(min_clients = 7 or more)",
+        ),
     ],
 )
 def test_an_aggregator_that_is_not_there_is_named(tmp_path: Path, server: str, says: str) -> None:
     assert says in complaint(make_job(tmp_path, server=f"{SERVER}{server}\n"))
+
+
+def test_krum_with_enough_clients_passes(tmp_path: Path) -> None:
+    check(make_job(tmp_path, server=SERVER + 'min_clients = 7\naggregator = { name = "krum", byzantine = 2 }\n'))
 
 
 @pytest.mark.parametrize(

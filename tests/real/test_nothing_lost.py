@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections import Counter
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.real.world import World, world, write_job
 ROUNDS = 3
 BIG = '[model]\nfunction = "work:new_model"\nargs = { count = 1000000 }\n'  # 4 MB: several chunks
 CLIENT = '[client]\ntrainer = { name = "function", class = "work:Clinic" }\n'
+ADAM = {"name": "fedopt", "variant": "adam", "learning_rate": 0.5, "tau": 0.125}
 OF_SERVER = list(POINTS)[: list(POINTS).index("before it pulls")]
 OF_CLIENT = list(POINTS)[len(OF_SERVER) :]
 
@@ -90,3 +92,46 @@ async def test_client_killed(point: str, tmp_path: Path, undisturbed: str) -> No
         assert await result(made, run, events) == undisturbed
         clients = (await made.session.facts("check_status", "server"))["clients"]
         assert clients == ["a", "bb"], "it came back as another one"
+
+
+@pytest.mark.parametrize("point", ["while folding", "after folding", "before the commit", "after the commit"])
+async def test_server_killed_while_an_optimizer_remembers(point: str, tmp_path: Path) -> None:
+    """What it remembers of the rounds before and the model stay those of one round."""
+    folder = write_job(tmp_path / "noise", toml=BIG + CLIENT, num_rounds=ROUNDS, best_metric="mean")
+    text = (folder / "job.toml").read_text()
+    table = ", ".join(f"{key} = {json.dumps(value)}" for key, value in ADAM.items())
+    (folder / "job.toml").write_text(text.replace("[server]", f"[server]\naggregator = {{ {table} }}"))
+    async with world(tmp_path / "w", {"a": None, "bb": None}, command={SERVER: deadly(point, 3)}) as made:
+        run = await made.session.submit(folder)
+        assert await made.wait(SERVER) == -9, "the server did not come to the point"
+        await made.start(SERVER)
+        assert await result(made, run, await made.ended(run)) == by_adam(tmp_path)
+        kept = [m for m in (await made.session.facts("list_models", str(run)))["models"] if m["kept"]]
+        memories = [m["provenance"]["memory"] for m in kept if "memory" in m["provenance"]]
+        wanted = {file["digest"].partition(":")[2] for file in kept + memories}
+        files = {path.name for path in made.workspaces[SERVER].rglob("blobs/??/*")}
+        assert memories and wanted < files and len(files - wanted) == 1, "the job's package, and no old file"
+        assert not list(made.workspaces[SERVER].rglob("spool/.memory-*"))
+
+
+def by_adam(folder: Path) -> str:
+    """As ``expected``, with the step of Reddi et al. 2020, algorithm 2."""
+    import numpy as np
+
+    from rondo.jobs.task import derive_seed
+    from rondo.tensors.files import write_tensors
+
+    weights = m = np.zeros(1_000_000, np.float32)
+    v = np.full(1_000_000, 0.125**2, np.float32)
+    for number in range(ROUNDS):
+        total = np.zeros(1_000_000, np.float64)
+        for site, samples in {"a": 11.0, "bb": 12.0}.items():
+            noise = np.random.default_rng(derive_seed("test", site, number)).normal(size=weights.shape)
+            total += (weights + noise.astype(np.float32)).astype(np.float64) * samples
+        change = total / 23.0 - weights
+        first = 0.9 * m.astype(np.float64) + (1 - 0.9) * change
+        second = 0.99 * v.astype(np.float64) + (1 - 0.99) * change**2
+        weights = (weights + 0.5 * first / (np.sqrt(second) + 0.125)).astype(np.float32)
+        m, v = first.astype(np.float32), second.astype(np.float32)
+    tensors = {"w": weights, "n": np.array(ROUNDS, np.int64)}
+    return write_tensors(folder / "expected.safetensors", tensors).digest

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from math import frexp, ldexp
 from pathlib import Path
 
 import numpy as np
@@ -93,12 +94,14 @@ class Table:
     def _fold(self, rule: Fold, part: Run, base: Block | None) -> Block:
         """As ``_column``, one update after the other.
 
-        Shares of equal numbers add up to that number but for the last bit of a float64, which only F64 can hold:
-        there all is reckoned from the first update on, and what does not differ from it stays as it is.
+        The mean of equal numbers is that number but for the last bit of a float64, which only F64 can hold: there all
+        is reckoned from the first update on, and what does not differ from it stays as it is. Weights are scaled by
+        a power of two, which rounds nothing, so that no sum is larger than what it is the mean of.
         """
         total, values = self._blocks.block("total", part.count), self._blocks.block("values", part.count)
         origin = self._blocks.block("origin", part.count) if part.dtype == "F64" else None
-        whole = sum(sent.weight for sent, _ in part.senders)
+        scale = len(part.senders).bit_length() + max(frexp(sent.weight)[1] for sent, _ in part.senders)
+        weights = [ldexp(sent.weight, -scale) for sent, _ in part.senders]
         for place, (sent, offset) in enumerate(part.senders):
             self._blocks.values(part, sent, offset, values)
             if base is not None and sent.kind == "diff":
@@ -107,7 +110,8 @@ class Table:
                 if not place:
                     np.copyto(origin, values)
                 np.subtract(values, origin, out=values)
-            rule.add(total, values, sent.weight / whole, not place)
+            rule.add(total, values, weights[place], not place)
+        rule.finish(total, sum(weights))
         return total if origin is None else np.add(total, origin, out=total)
 
     def _largest(self, part: Run) -> Array:

@@ -11,7 +11,7 @@ that only some sites sent is folded over those; one that nobody sent keeps its b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from itertools import pairwise
@@ -68,11 +68,11 @@ class Memories:
 
 @dataclass(frozen=True)
 class Folded:
-    """The next model; what the rule remembers, where it does; and the sites that counted, by name."""
+    """The next model; what the rule remembers, where it does; and by site what it weighed, 0 for one left out."""
 
     model: FileInfo
     memory: FileInfo | None
-    sites: tuple[str, ...]
+    weights: Mapping[str, float]
 
 
 def fold(
@@ -108,7 +108,8 @@ def fold(
         info = writer.close()
     if way.progress is not None:
         way.progress(1.0)
-    return Folded(info, kept, tuple(source.sent.site for source in sources))
+    weights = {source.sent.site: source.sent.weight for source in sources}
+    return Folded(info, kept, {sent.site: weights.get(sent.site, 0.0) for sent in contributions})
 
 
 def _made(ground: Ground, sources: Sequence[Source], way: Way) -> Iterator[Made]:

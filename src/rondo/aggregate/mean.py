@@ -17,15 +17,19 @@ class Options(base.Options, frozen=True):
 
 
 class Mean:
-    """The sum of share times update."""
+    """sum(w x) / sum(w). With numbers of samples as weights the sum is exact for F32 and shorter floats."""
 
-    def add(self, total: Block, update: Block, share: float, first: bool) -> None:
+    def add(self, total: Block, update: Block, weight: float, first: bool) -> None:
         """See ``Fold.add``."""
         if first:
-            np.multiply(update, share, out=total)
+            np.multiply(update, weight, out=total)
             return
-        np.multiply(update, share, out=update)
+        np.multiply(update, weight, out=update)
         np.add(total, update, out=total)
+
+    def finish(self, total: Block, whole: float) -> None:
+        """See ``Fold.finish``."""
+        np.divide(total, whole, out=total)
 
 
 def build(options: Options) -> Fold:

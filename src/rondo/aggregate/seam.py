@@ -52,12 +52,14 @@ class Fold(Protocol):
     block, too. NaN and infinity in an update must come through to the result, which alone is looked at.
     """
 
-    def add(self, total: Block, update: Block, share: float, first: bool) -> None:
+    def add(self, total: Block, update: Block, weight: float, first: bool) -> None:
         """Take ``update`` into ``total``, in place. ``update`` may be overwritten.
 
-        ``share``, over 0 and at most 1, is this site's part of all weights: those of a block add up to 1. With
-        ``first``, ``total`` holds nothing of meaning yet; after the last site it is the result.
+        ``weight`` is over 0 and, as the sum of all, at most 1. With ``first``, ``total`` holds nothing of meaning yet.
         """
+
+    def finish(self, total: Block, whole: float) -> None:
+        """Turn ``total`` into the result, in place; ``whole`` is the sum of the weights."""
 
 
 @runtime_checkable

@@ -43,13 +43,20 @@ def check_job(job: Job, folder: Path) -> None:
 
 
 def check_choices(job: Job) -> None:
-    """The aggregator, trainer and filters exist and take these options. Raises ``BadInput`` naming the place."""
+    """The aggregator, trainer and filters exist and take these options. Raises ``BadInput`` naming the place.
+
+    An aggregator that means nothing below some number of updates (``least_updates``) must get as many every round.
+    """
     for room, choice, where in _choices(job):
         try:
             module = rooms.pick(f"rondo.{room}", choice.name)
         except NotFound as error:
             raise BadInput(error.what, where=where, hint=error.hint) from None
-        decode(module.Options, choice.options, where)
+        options = decode(module.Options, choice.options, where)
+        least = getattr(options, "least_updates", 1)
+        if job.server.min_clients < least:
+            text = f"{choice.name} with these options needs {least} updates a round, min_clients is"
+            raise BadInput(f"{text} {job.server.min_clients}", where=where, hint=f"min_clients = {least} or more")
 
 
 def check_files(job: Job, folder: Path) -> None:

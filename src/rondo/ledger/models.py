@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, insert, select, update
 
 from rondo.ledger.ledger import Tx
 from rondo.ledger.tables import models, offers
@@ -22,6 +22,17 @@ class Model:
     metrics: Mapping[str, float]
     provenance: Mapping[str, Any]
     at: float
+
+    @property
+    def memory(self) -> tuple[str, int]:
+        """Digest and size of the file in which the aggregator remembers what led to this version; ("", 0): none."""
+        kept = self.provenance.get("memory", {})
+        return kept.get("digest", ""), kept.get("size", 0)
+
+    @property
+    def files(self) -> set[str]:
+        """The digests of all files that belong to this version, and go with it."""
+        return {self.digest, self.memory[0]} - {""}
 
 
 @dataclass(frozen=True)
@@ -75,11 +86,16 @@ def measure(tx: Tx, run: int, version: int, values: Mapping[str, float]) -> None
 
 def forget(tx: Tx, run: int, keep: set[int]) -> list[str]:
     """Mark all versions but ``keep`` as no longer kept; returns the digests that nobody else refers to."""
-    rows = tx.execute(select(models).where(models.c.run == run, models.c.kept, models.c.version.not_in(keep))).all()
-    where = (models.c.run == run, models.c.version.in_([row.version for row in rows]))
+    where = (models.c.run == run, models.c.version.not_in(keep))
+    going = _files(tx, *where)
     tx.execute(update(models).where(*where).values(kept=False))
-    in_use = set(tx.execute(select(models.c.digest).where(models.c.kept)).scalars())
-    return sorted({row.digest for row in rows} - in_use)
+    return sorted(going - _files(tx))
+
+
+def _files(tx: Tx, *where: ColumnElement[bool]) -> set[str]:
+    """The digests of all files of versions that are kept."""
+    kept = tx.execute(select(models).where(models.c.kept, *where))
+    return {digest for row in kept for digest in Model(**row._mapping).files}
 
 
 def put_offer(tx: Tx, offer: OfferRow) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rondo.base.disk import disk_errors
@@ -12,6 +12,7 @@ from rondo.ledger import events, models, rounds, runs
 from rondo.ledger.ledger import Tx
 from rondo.ledger.rounds import Contribution, Key
 from rondo.ledger.runs import Run
+from rondo.server.folded import Folded
 from rondo.server.metrics import average
 from rondo.server.store import Store
 from rondo.tensors.digest import FileInfo
@@ -30,22 +31,22 @@ class Models:
         await self._store.do(_begin, model)
         self._link(model.digest, "FL_global_model.safetensors")
 
-    async def commit(
-        self, key: Key, file: FileInfo, weights: Mapping[str, float], updates: Sequence[Contribution]
-    ) -> None:
+    async def commit(self, key: Key, folded: Folded, updates: Sequence[Contribution]) -> None:
         """Round and version ``round + 1`` become true together; then the files follow."""
-        self._store.blobs.adopt(file.path, file.digest)
+        folded.keep(self._store.blobs)
+        weights = folded.weights
         contributors = [
             {"client": u.client, "digest": u.digest, "weight": weights[u.client], "samples": u.samples} for u in updates
         ]
         provenance = {"run": self._run.id, "round": key[1], "contributors": contributors, "job": self._run.package}
-        model = self._model(key[1] + 1, file, provenance | {"aggregator": self._job.server.aggregator.name})
+        provenance |= {"aggregator": self._job.server.aggregator.name, **folded.remembered}
+        model = self._model(key[1] + 1, folded.model, provenance)
         averages = average(updates)
 
         def write(tx: Tx) -> tuple[list[str], str]:
             runs.see_open(tx, self._run.id)
             models.add(tx, model)
-            return self._close(tx, key, averages, [u.client for u in updates], version=key[1] + 1)
+            return self._close(tx, key, averages, [u.client for u in updates if weights[u.client]], version=key[1] + 1)
 
         forgotten, best = await self._store.do(write)
         self._link(model.digest, "FL_global_model.safetensors")

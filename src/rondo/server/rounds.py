@@ -22,10 +22,10 @@ from rondo.rounds import events as e
 from rondo.rounds.orders import TAKING_PART, failure
 from rondo.rounds.round import Plan, Round, Waiting
 from rondo.rounds.workflow import Step
+from rondo.server.folded import Folded, made_for
 from rondo.server.metrics import append_metrics
 from rondo.server.models import Models
 from rondo.server.store import Store
-from rondo.tensors.digest import FileInfo
 from rondo.worker.host import Worker
 
 log = logging.getLogger("rondo.rounds")
@@ -138,7 +138,7 @@ class TrainingRound:
         self._step = step
         self._key: Key = (run.id, step.round, step.task)
         self._updates: Sequence[Contribution] = ()
-        self._file: FileInfo | None = None
+        self._folded: Folded | None = None
 
     async def open(self) -> tuple[Round, list[e.Event]]:
         """Open the round or find it as it was; the news is what a driver that lived through it would have had."""
@@ -178,7 +178,7 @@ class TrainingRound:
             self._updates = await self._store.do(rows.close_round, self._key)
             if self._step.task == "train":
                 await self._store.record(self._run.id, "round_folding", {"round": self._step.round})
-                self._file = await self._fold_files()
+                self._folded = await self._fold_files()
             return e.Folded()
         except MachineFault:
             raise
@@ -189,11 +189,9 @@ class TrainingRound:
             detail = {"traceback": error.detail}
             return e.FoldFailed(failure(str(error), site="server", round_number=self._step.round, detail=detail))
 
-    async def _fold_files(self) -> FileInfo:
+    async def _fold_files(self) -> Folded:
         model = await self._store.read(model_rows.get, self._run.id, self._step.version)
         assert model is not None
-        self._store.need_space(model.size, "the new model")
-        out = self._store.spool / f".folded-{self._run.id}"
         weights, choice = self._weights(), self._job.server.aggregator
         updates = [
             {
@@ -205,11 +203,9 @@ class TrainingRound:
             | {"weight": weights[u.client]}
             for u in self._updates
         ]
-        base = str(self._store.blobs.local(model.digest))
         rule = {"name": choice.name, "options": dict(choice.options)}
-        request = {"do": "fold", "base": base, "contributions": updates, "rule": rule, "out": str(out)}
-        answer = await self._worker.ask(request, None)
-        return FileInfo(out, answer["digest"], answer["size"])
+        request = {"do": "fold", "contributions": updates, "rule": rule, **made_for(self._store, self._run.id, model)}
+        return Folded.of(await self._worker.ask(request, None))
 
     def _weights(self) -> Mapping[str, float]:
         """Spec 12.1: the site's weight times what the job weighs by; the aggregator normalises."""
@@ -223,8 +219,8 @@ class TrainingRound:
             await self._models.measure(self._key, self._updates)
             await asyncio.to_thread(append_metrics, folder, self._updates)
             return
-        assert self._file is not None
-        await self._models.commit(self._key, self._file, self._weights(), self._updates)
+        assert self._folded is not None
+        await self._models.commit(self._key, self._folded, self._updates)
         await asyncio.to_thread(append_metrics, folder, self._updates)
         past = (self._run.id, self._step.round - self._job.server.keep_updates, "train")
         for update in await self._store.read(rows.accepted, past):

@@ -81,7 +81,7 @@ def fold(request: Request, tell: Tell) -> dict[str, Any]:
         ),
     )
     remembered = _described(folded.memory) if folded.memory else None
-    return {**_described(folded.model), "memory": remembered, "sites": list(folded.sites)}
+    return {**_described(folded.model), "memory": remembered, "weights": dict(folded.weights)}
 
 
 def filter(request: Request, _: Tell) -> dict[str, Any]:
