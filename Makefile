@@ -17,7 +17,7 @@ JOBS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo demo-crash test check lint types generated arch docs stubs bench bench-peers clean
+.PHONY: help demo demo-crash test check lint types generated arch docs stubs bench bench-peers bench-scale bench-pages clean
 
 help: ## List these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,13 @@ bench: .venv/.stamp-test ## Measure Rondo alone, under 10 minutes, into benchmar
 
 bench-peers: .venv/.stamp-test ## Rondo beside NVFlare and Flower, in turn on this machine (BENCH="--quick": does it work?)
 	$(BIN)/python -m benchmarks.peers $(BENCH)
+
+bench-scale: .venv/.stamp-test ## How seconds and memory grow, 1 MB to 2 GB and 1 to 32 clients
+	$(BIN)/python -m benchmarks.scale $(BENCH)
+
+bench-pages: .venv/.stamp-test ## Draw the pictures and write docs/benchmarks.md and the README's figures from what was measured
+	$(BIN)/python -m benchmarks.plots
+	$(BIN)/python -m benchmarks.pages
 
 clean: ## Remove the virtual environment, caches, and the folders of demos
 	rm -rf .venv .bench .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info rondo-demo-*

@@ -41,7 +41,8 @@ class Result:
 
     ``seconds``: of each round, the first with everything that only happens once.
     ``peaks``: MB by owner and role, ``{"server": {"server": 80.1, "worker": 60.2}, "client 0": {...}}``.
-    ``training``: the roles that hold the user's own model and code and nothing else, not counted as the client's.
+    ``training``: roles of processes that hold the user's own model and code; they are told apart and not counted as
+    the client's or the server's.
     """
 
     seconds: Sequence[float]
@@ -81,7 +82,7 @@ def figures(system: str, case: Case, found: Result) -> dict[str, Any]:
         "seconds_per_round": round(steady(found.seconds), 4),
         "first_round_seconds": round(found.seconds[0], 4),
         "round_seconds": [round(one, 4) for one in found.seconds],
-        "server_peak_mb": round(sum(server.values()), 1),
+        "server_peak_mb": round(sum(mb for role, mb in server.items() if role not in found.training), 1),
         "client_peak_mb": round(max(own), 1),
         "client_with_training_mb": round(max(sum(roles.values()) for roles in clients), 1),
         "server_consists_of": {role: round(mb, 1) for role, mb in server.items()},

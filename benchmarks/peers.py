@@ -129,6 +129,18 @@ def run(planned: Planned) -> dict[str, Any]:
     return dict(json.loads(out))
 
 
+def carry_out(planned: Iterable[Planned], held: dict[str, Any], results: Path) -> None:
+    """Run what is missing; each figure is in the file as soon as it is known."""
+    left = list(missing(planned, held["runs"]))
+    minutes = sum(one.estimate for one in left) / 60
+    print(f"{len(left)} runs, about {minutes:.0f} minutes on a quiet machine", file=sys.stderr)
+    for number, one in enumerate(left, 1):
+        print(f"{number}/{len(left)}  {one.case}  {one.contender}  ~{one.estimate:.0f} s", file=sys.stderr)
+        held["runs"].append(run(one))
+        results.parent.mkdir(exist_ok=True)
+        results.write_text(json.dumps(held, indent=1) + "\n")
+
+
 def show(rows: Iterable[compare.Row]) -> str:
     """The table, aligned."""
     lines = compare.table(rows)
@@ -153,14 +165,7 @@ def main() -> None:
     for peer in sorted({one.partition("-")[0] for one in contenders} - {"rondo"}):
         environments.make(peer)
     held = session(chosen.results, chosen.go_on)
-    left = list(missing(plan(cases, contenders, 1 if chosen.quick else chosen.repeat), held["runs"]))
-    minutes = sum(one.estimate for one in left) / 60
-    print(f"{len(left)} runs, about {minutes:.0f} minutes on a quiet machine", file=sys.stderr)
-    for number, one in enumerate(left, 1):
-        print(f"{number}/{len(left)}  {one.case}  {one.contender}  ~{one.estimate:.0f} s", file=sys.stderr)
-        held["runs"].append(run(one))
-        chosen.results.parent.mkdir(exist_ok=True)
-        chosen.results.write_text(json.dumps(held, indent=1) + "\n")
+    carry_out(plan(cases, contenders, 1 if chosen.quick else chosen.repeat), held, chosen.results)
     print(show(compare.rows(held["runs"])))
 
 

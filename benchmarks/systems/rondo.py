@@ -14,7 +14,8 @@ from rondo.console.session import AdminSession, log_in, outcome
 from rondo.simulator.local import SERVER, Federation, Layout, federation
 from rondo.tensors.files import TensorFile
 
-TRAINING = "training worker"
+TRAINING, MAKING = "training worker", "worker of the first model"
+WORKERS = {"fold": "aggregation worker", "init": MAKING, "train": TRAINING, "filter": "filter worker"}
 CODE = """
 import rondo
 import work
@@ -76,7 +77,13 @@ async def _measure(case: Case, folder: Path) -> Result:
     with TensorFile(folder / "last.safetensors") as file:
         correct = work.is_right((file[name] for name in sorted(file)), case.clients, case.rounds)
     return Result(
-        seconds, peaks.mb(), correct, _settings(), machine.versions(*machine.PACKAGES), training=[TRAINING], noise=noise
+        seconds,
+        peaks.mb(),
+        correct,
+        _settings(),
+        machine.versions(*machine.PACKAGES),
+        training=[TRAINING, MAKING],
+        noise=noise,
     )
 
 
@@ -92,7 +99,7 @@ def _watch(peaks: Peaks, made: Federation) -> None:
 
 def _role(owner: str, args: list[str]) -> str:
     if "rondo.worker.child" in args:
-        return "aggregation worker" if owner == "server" else TRAINING
+        return WORKERS.get(args[-1], "")
     return next((role for role in ("server", "client") if role in args), "")
 
 

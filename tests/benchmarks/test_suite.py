@@ -12,6 +12,8 @@ from benchmarks.__main__ import SUITE
 APART = {
     "peers": "make bench-peers",
     "environments": "makes what bench-peers needs",
+    "scale": "make bench-scale",
+    "plots": "draws what scale and peers measured",
 }
 
 

@@ -112,7 +112,7 @@ async def start_process(spec: WorkerSpec) -> Process:
             cut, lifeline = _pipe(reads=childs, writes=undo)
             printed, prints = _pipe(reads=undo, writes=childs)
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, *_COMMAND),
+                *(sys.executable, *_COMMAND, spec.purpose),  # the purpose is for those who look at processes
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=prints,
                 stderr=prints,
