@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.peaks import descendants, status
 from rondo.simulator.local import SERVER, Federation
 
 VERSION = importlib.metadata.version("rondo-fl")
@@ -52,16 +53,7 @@ def write_job(folder: Path, megabytes: float, code: str = ADDS, **server: Any) -
 
 def memory(pid: int, field: str) -> float:
     """One figure of /proc/PID/status in MiB: VmRSS and RssAnon are now, VmHWM is the most there ever was."""
-    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) / 1024
-    return 0.0
-
-
-def descendants(pid: int) -> list[int]:
-    """Processes below ``pid``, not itself."""
-    below = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return below + [deeper for child in below for deeper in descendants(child)]
+    return status(pid).get(field, 0) / 1024
 
 
 def roles(made: Federation) -> dict[str, list[int]]:
@@ -69,7 +61,7 @@ def roles(made: Federation) -> dict[str, list[int]]:
     server = made.pid(SERVER)
     return {
         "server": [server],
-        "server_worker": descendants(server),
+        "server_worker": list(descendants(server)),
         "clients": [made.pid(name) for name in made.layout.clients],
     }
 

@@ -66,7 +66,6 @@ async def measure(megabytes: float, clients: int, rounds: int, folder: Path) -> 
         assert last is not None
         outcome(last)
     return {
-        "benchmark": "flat",
         "model_mb": megabytes,
         "clients": clients,
         "rounds": rounds,

@@ -15,14 +15,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import resource
 import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from benchmarks._world import VERSION, descendants, memory, write_job
+from benchmarks._world import VERSION, memory, write_job
+from benchmarks.peaks import descendants
 from rondo.console.session import RunEvent, log_in, outcome
 from rondo.simulator.local import SERVER, Federation, Layout
 from rondo.tensors.files import TensorFile
@@ -34,7 +34,7 @@ async def measure(megabytes: float, limit: int, clients: int, rounds: int, folde
     made = Federation(folder / "sites", Layout(dict.fromkeys(names)))
     try:
         await made.start(SERVER)
-        psutil.Process(made.pid(SERVER)).rlimit(psutil.RLIMIT_DATA, (limit * 10**6, limit * 10**6))
+        resource.prlimit(made.pid(SERVER), resource.RLIMIT_DATA, (limit * 10**6, limit * 10**6))
         for name in names:
             await made.start(name)
         began = time.monotonic()
@@ -48,7 +48,6 @@ async def measure(megabytes: float, limit: int, clients: int, rounds: int, folde
             assert last is not None
             outcome(last)
         return {
-            "benchmark": "limited",
             "model_mb": megabytes,
             "limit_mb": limit,
             "clients": clients,

@@ -55,7 +55,6 @@ async def measure(times: int, clients: int, folder: Path) -> dict[str, Any]:
     gaps = zip(*([after - before for before, after in itertools.pairwise(line)] for line in moments[1:]), strict=True)
     medians = [round(1000 * statistics.median(gap), 1) for gap in gaps]
     return {
-        "benchmark": "submit",
         "clients": clients,
         "times": times,
         "median": round(statistics.median(seconds), 3),

@@ -37,6 +37,8 @@ SLEEPERS: dict[str, str] = {
     "src/rondo/server/frontdesk.py": "the pace of a live view: what happens at once goes out at once",
     "src/rondo/server/sessions.py": "the sweep of silent clients is itself a clock; it waits for nobody",
     "tests/net/proxy.py": "a slow line is made of waiting",
+    "benchmarks/_idlers.py": "the heartbeat of a client",
+    "benchmarks/idle.py": "how long a server that does nothing is watched",
 }
 
 # Files that may catch every exception: path -> what ends there.

@@ -201,9 +201,9 @@ async def test_a_number_is_never_used_again(ledger: Ledger) -> None:
     for _ in range(3):
         await ledger.do(events.record, 1.0, 1, "progress", {"client": "a", "phase": "training", "fraction": 0.5})
     seen = (await ledger.do(events.after, 0))[-1].number
-    assert await ledger.do(events.last_progress, 1, "a") == "its own work: training 50%"
+    assert await ledger.do(events.last_progress, 1) == {"a": "its own work: training 50%"}
     await ledger.do(events.forget_progress, 1)
-    assert await ledger.do(events.last_progress, 1, "a") == ""
+    assert await ledger.do(events.last_progress, 1) == {}
     await ledger.do(events.record, 2.0, 1, "round_committed")
     assert [event.kind for event in await ledger.do(events.after, seen)] == ["round_committed"]
 
@@ -238,6 +238,8 @@ async def test_present_are_those_here_or_away_by_name(ledger: Ledger) -> None:
         await ledger.do(sessions.add, session(token, instance, state=state, role=role))
     assert [one.instance for one in await ledger.do(sessions.present)] == ["site", "site_1"]
     assert [one.instance for one in await ledger.do(sessions.present, "admin")] == ["admin@x.org"]
+    assert await ledger.do(sessions.names) == {"site", "site_1"}
+    assert await ledger.do(sessions.names, "admin") == {"admin@x.org"}
     assert await ledger.do(sessions.count) == 2
 
 

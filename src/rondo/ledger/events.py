@@ -11,6 +11,8 @@ from sqlalchemy import bindparam, func, insert, select
 from rondo.ledger.ledger import Tx
 from rondo.ledger.tables import events, settings
 
+_NOTES = 5000  # of progress, that are looked through for the last one of each client
+
 
 @dataclass(frozen=True)
 class Event:
@@ -54,13 +56,13 @@ def forget_progress(tx: Tx, run: int) -> None:
     tx.execute(events.delete().where(events.c.run == run, events.c.kind == "progress"))
 
 
-def last_progress(tx: Tx, run: int, client: str) -> str:
-    """What ``client`` said last of its work in this round, in words."""
+def last_progress(tx: Tx, run: int) -> dict[str, str]:
+    """What each client said last of its work in this round, in words (of the newest ``_NOTES`` notes)."""
     query = (
         select(events.c.data).where(events.c.run == run, events.c.kind == "progress").order_by(events.c.number.desc())
     )
-    for data in tx.execute(query.limit(200)).scalars():
-        if data["client"] == client:
-            share = f" {data['fraction']:.0%}" if data["fraction"] > 0 else ""
-            return f"its own work: {data['phase']}{share}"
-    return ""
+    said: dict[str, str] = {}
+    for data in tx.execute(query.limit(_NOTES)).scalars():
+        share = f" {data['fraction']:.0%}" if data["fraction"] > 0 else ""
+        said.setdefault(data["client"], f"its own work: {data['phase']}{share}")
+    return said

@@ -189,6 +189,11 @@ def is_done(tx: Tx, key: Key, client: str) -> bool:
     return tx.execute(_DONE, {**_named(key), "client": client}).first() is not None
 
 
+def answered(tx: Tx, key: Key) -> set[str]:
+    """Everybody who has answered."""
+    return set(tx.execute(select(contributions.c.client).where(_is(contributions, key))).scalars())
+
+
 def decline(tx: Tx, key: Key, client: str, failure: Mapping[str, Any], now: float) -> bool:
     """This client sits the round out, and says why; the first reason is kept."""
     if declined(tx, key).get(client) is not None or has_answered(tx, key, client):

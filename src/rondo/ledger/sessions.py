@@ -41,7 +41,14 @@ def by_token(tx: Tx, token: str) -> Session | None:
 def present(tx: Tx, role: str = "client") -> list[Session]:
     """Sessions that count as logged in (here, or away for now), by instance name."""
     query = select(sessions).where(sessions.c.role == role, sessions.c.state != "gone").order_by(sessions.c.instance)
-    return [Session(**row._mapping) for row in tx.execute(query)]
+    return [Session(*row) for row in tx.execute(query)]  # by place: there may be thousands
+
+
+def names(tx: Tx, role: str = "client") -> set[str]:
+    """The instance names that are taken: those of the sessions that ``present`` returns."""
+    return set(
+        tx.execute(select(sessions.c.instance).where(sessions.c.role == role, sessions.c.state != "gone")).scalars()
+    )
 
 
 def count(tx: Tx) -> int:
@@ -68,8 +75,10 @@ def mark(tx: Tx, token: str, state: str, reason: str, now: float) -> None:
 
 def seen(tx: Tx, times: dict[str, float]) -> None:
     """Write down when each token was last heard of."""
-    for token, at in times.items():
-        tx.execute(update(sessions).where(sessions.c.token == token, sessions.c.seen_at < at).values(seen_at=at))
+    known = (sessions.c.token == bindparam("known"), sessions.c.seen_at < bindparam("heard"))
+    if times:
+        told = [{"known": token, "heard": at} for token, at in times.items()]
+        tx.execute(update(sessions).where(*known).values(seen_at=bindparam("heard")), told)
 
 
 def order_leave(tx: Tx, instance: str, how: str) -> None:

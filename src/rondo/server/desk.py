@@ -19,6 +19,7 @@ from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import OPEN, Deployment, Run
 from rondo.rounds.events import Aborted, ClientJoined, ClientLeft
 from rondo.rounds.orders import TAKING_PART, failure
+from rondo.server.lines import client_lines
 from rondo.server.runs import Runs
 from rondo.server.store import Store
 
@@ -39,7 +40,7 @@ class ServerDesk:
     # ---- seeing
 
     async def clients(self) -> list[ClientLine]:
-        return await self._store.read(_client_lines)
+        return await self._store.read(client_lines)
 
     async def run_number(self) -> int | None:
         value = await self._store.read(events.setting, NUMBER)
@@ -263,7 +264,7 @@ class ServerDesk:
             return "Shutdown the server..."
 
         def gone(tx: Tx) -> bool:
-            return target not in {session.instance for session in session_rows.present(tx)}
+            return target not in session_rows.names(tx)
 
         def leave(how: str) -> Callable[[Tx], None]:
             return lambda tx: session_rows.order_leave(tx, target, how)
@@ -331,43 +332,3 @@ def _run_line(tx: Tx, run: Run) -> RunLine:
         run.id, run.number, run.name, run.state, this.round if this else None, run.start_round, run.num_rounds,
         run.min_clients, run.max_clients, submitted, run.by, run.best_version, run.error,
     )  # fmt: skip
-
-
-def _client_lines(tx: Tx) -> list[ClientLine]:
-    newest = next(iter(runs.open_runs(tx)), None) or runs.latest(tx)
-    counts = rounds.counts(tx, newest.id) if newest else {}
-    lines = []
-    for session in session_rows.present(tx):
-        part = runs.participant(tx, newest.id, session.instance) if newest else None
-        last, number = counts.get(session.instance, (None, 0))
-        waiting = _waits_for(tx, newest, session.instance) if newest and newest.state in OPEN else ""
-        lines.append(
-            ClientLine(
-                session.instance,
-                session.name,
-                session.token[:8],
-                session.state,
-                _status(newest, part),
-                waiting,
-                last,
-                number,
-            )
-        )
-    return lines
-
-
-def _status(run: Run | None, part: runs.Participant | None) -> str:
-    """Clara's status words (spec 7.2)."""
-    if run is None or part is None:
-        return "training not started"
-    if run.state not in OPEN or part.state in ("failed", "stopped"):
-        return "training stopped"
-    return "training started" if part.state == "prepared" else "training starting"
-
-
-def _waits_for(tx: Tx, run: Run, client: str) -> str:
-    """What this client does, or waits for, in the round that is open."""
-    this = rounds.current(tx, run.id)
-    if this and rounds.has_answered(tx, (this.run, this.round, this.task), client):
-        return f"the others, in round {this.round}"
-    return events.last_progress(tx, run.id, client)

@@ -155,7 +155,7 @@ class TrainingRound:
             data = {"round": self._step.round, "rounds": self._run.num_rounds, "task": self._step.task}
             event_rows.record(tx, now, self._run.id, "round_opened", data)
         row = rows.open_round(tx, self._key, self._step.version, now)
-        parts, here = run_rows.taking_part(tx, self._run.id), {s.instance for s in session_rows.present(tx)}
+        parts, here = run_rows.taking_part(tx, self._run.id), session_rows.names(tx)
         able = [p.client for p in parts if p.state in TAKING_PART and p.client in here]
         news: list[e.Event] = [e.ClientJoined(client) for client in able]
         news += [e.UpdateArrived(c.client) for c in rows.accepted(tx, self._key)]

@@ -117,16 +117,15 @@ class Sessions:
 
     def _admit(self, tx: Tx, hello: pb.Hello, peer: Peer) -> tuple[Session, str, bool]:
         now = self._store.clock.now()
-        present = rows.present(tx, hello.role)
-        taken = {s.instance for s in present}
+        taken = rows.names(tx, hello.role)
         earlier = rows.by_token(tx, token_hash(hello.token)) if hello.token else None
         own = earlier is not None and (earlier.name, earlier.role) == (peer.common_name, hello.role)
         if earlier and own and (earlier.state != "gone" or earlier.instance not in taken):
-            self._room_for(hello.role, len(present) - (earlier.instance in taken))
+            self._room_for(hello.role, len(taken) - (earlier.instance in taken))
             rows.revive(tx, earlier.token, peer.fingerprint, peer.address, now)
             events.record(tx, now, 0, "client_back", {"client": earlier.instance})
             return replace(earlier, fingerprint=peer.fingerprint, state="here", leave=""), hello.token, False
-        self._room_for(hello.role, len(present))
+        self._room_for(hello.role, len(taken))
         # A client makes its token itself, and keeps it before it asks: an answer that is lost is only asked for again.
         token = hello.token if earlier is None and is_token(hello.token) else new_token()
         instance = hello.name if hello.role == "admin" else _instance(hello.name, taken)
@@ -176,7 +175,7 @@ class Sessions:
                 return found  # of another certificate: ``who`` refuses it, and nothing has changed
             if (found.role, found.reason) != ("client", "silent"):
                 return None
-            if found.instance in {s.instance for s in rows.present(tx)}:
+            if found.instance in rows.names(tx):
                 return None
             self._room_for(found.role, rows.count(tx))
             rows.revive(tx, token, found.fingerprint, found.address, self._store.clock.now())
