@@ -69,11 +69,13 @@ def test_nothing_is_wrong(site: Project) -> None:
                 "kit": "ok",
                 "key rights": "ok",
                 "certificate": "ok",
+                "service.options": "ok",
                 "name": "ok",
                 "port": "ok",
                 "TLS": "ok",
                 "clock": "ok",
             }
+            assert "not needed and not used: grpc.max_send_message_length" in found["service.options"].what
             assert "824 days left" in found["certificate"].what or "825 days left" in found["certificate"].what
 
 

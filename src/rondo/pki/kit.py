@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
@@ -51,7 +51,7 @@ class Kit:
     ``folder`` is the startup folder, ``workspace`` its parent. ``host``, ``port``, ``admin_port``: where the
     server is (both ports are the same number where one carries everything). ``policy``: the verified bytes of
     authorization.json, None where the project was provisioned without authorization. ``files``: the names and
-    SHA-256 that the authority signed.
+    SHA-256 that the authority signed. ``unneeded``: the options of ``service.options``, which are read and not used.
     """
 
     role: Role
@@ -69,6 +69,7 @@ class Kit:
     settings: Settings
     policy: bytes | None = field(repr=False)
     manifest: Manifest = field(repr=False)
+    unneeded: tuple[str, ...] = ()
 
     @property
     def certificate(self) -> Certificate:
@@ -83,6 +84,7 @@ class Kit:
 # signed, and a kit of a later version must stay readable.
 class _Endpoint(msgspec.Struct):
     target: str
+    options: list[tuple[str, Any]] = msgspec.field(default_factory=list)  # of gRPC, as Clara had them
 
 
 class _Server(msgspec.Struct):
@@ -184,6 +186,7 @@ def _assemble(files: Mapping[str, bytes], folder: Path, manifest: Manifest) -> K
         settings=checked,
         policy=files[POLICY] if POLICY in manifest.files else None,
         manifest=manifest,
+        unneeded=tuple(name for name, _ in server.service.options),
     )
 
 

@@ -51,7 +51,7 @@ def examine(path: Path, around: Surroundings) -> list[Finding]:
     except RondoError as error:
         return [_bad("kit", error)]
     signed = f"kit of {kit.role} {kit.name}, project {kit.project}: signed, and every file as it was signed"
-    findings = [Finding("kit", "ok", signed), check_key(kit), check_certificate(kit, around.now)]
+    findings = [Finding("kit", "ok", signed), check_key(kit), check_certificate(kit, around.now), *check_options(kit)]
     if kit.role == Role.SERVER:
         findings += [check_revocations(kit), check_clock(kit, around.now), check_own_name(kit)]
         findings += [check_port_free(kit, port, around) for port in dict.fromkeys((kit.port, kit.admin_port))]
@@ -94,6 +94,12 @@ def check_certificate(kit: Kit, now: float) -> Finding:
     if days < SOON_DAYS:
         return Finding("certificate", "warn", f"{text}: {days} days left", hint)
     return Finding("certificate", "ok", f"{text}: {days} days left")
+
+
+def check_options(kit: Kit) -> list[Finding]:
+    """Clara needed a limit for the size of a message; a model moves in pieces here, whatever its size."""
+    text = f"not needed and not used: {', '.join(kit.unneeded)}; models of any size move in pieces"
+    return [Finding("service.options", "ok", text)] if kit.unneeded else []
 
 
 def check_revocations(kit: Kit) -> Finding:

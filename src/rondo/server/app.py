@@ -99,6 +99,8 @@ async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[
         async with open_server(kit, _handlers(gateway, desk), ports, how.bind) as door, asyncio.TaskGroup() as tasks:
             log.info("starting secure server at %s:%d", kit.host, kit.port)
             log.info("Server started")
+            if kit.unneeded:
+                log.info("service.options are not needed and not used: %s", ", ".join(kit.unneeded))
             started(ports)
             jobs = [
                 tasks.create_task(live.work()),
