@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from rondo.base.clock import SystemClock
+from rondo.base.spare import drop_spares, give_up
 from rondo.net.calls import Call, Handlers
 from rondo.net.channel import Channel, open_channel
 from rondo.net.kits import load_kit
@@ -33,6 +34,7 @@ from rondo.wire import rondo_pb2 as pb
 
 CHUNK = 1 << 20
 BLOCK = bytes(CHUNK)
+AGAIN = ("spare", "checked")  # the layers in which a file is made of the one before
 
 
 async def obey(answer: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]) -> None:
@@ -117,7 +119,7 @@ class Depot:
         into = self.spool(call.peer.common_name, offer.file.digest)
         into.parent.mkdir(exist_ok=True)
         self._files[call.peer.common_name] = offer.file
-        return pb.OfferReply(upload=call.peer.common_name, offset=part_size(into))
+        return pb.OfferReply(upload=call.peer.common_name, offset=part_size(into, offer.file))
 
     async def push(self, chunks: AsyncIterator[bytes], call: Call) -> pb.PushReply:
         if self.layer in ("grpc", "digest"):
@@ -131,8 +133,17 @@ class Depot:
         return pb.PushReply(accepted=True)
 
     def clear(self) -> None:
-        for path in self._scratch.glob("*/*"):
-            path.unlink()
+        for path in self._scratch.glob("*/[0-9a-f]*"):
+            clear(path, self.layer)
+
+
+def clear(path: Path, layer: str) -> None:
+    """Make room for what arrives next."""
+    if layer in AGAIN:
+        give_up(path)
+    else:
+        path.unlink(missing_ok=True)
+        drop_spares(path.parent)
 
 
 async def blocks(size: int) -> AsyncGenerator[bytes, None]:
@@ -193,8 +204,8 @@ class Mover:
                 await drain(chunks, layer)
             return
         into = self._scratch / "model"
+        clear(into, layer)
         await pull(self._channel, file, into, self._backoff)
-        into.unlink()
 
     async def _up(self, layer: str) -> None:
         if layer in ("grpc", "digest"):

@@ -6,6 +6,7 @@
 - ``grpc``: our calls, nothing but the bytes
 - ``digest``: and each receiver's digest
 - ``new``: and files: read at one end, written to a new file at the other
+- ``spare``: the same, each file made of the one before, as in a run
 - ``checked``: and the server looks at layout and finiteness, as it does for an update
 
 Layers alternate, so that a machine that gets slower gets slower for all. ``share`` is the median speed against the
@@ -36,7 +37,7 @@ from rondo.tensors.digest import FileInfo
 from rondo.tensors.files import write_tensors
 
 MIB = 1 << 20
-LAYERS = ("raw", "grpc", "digest", "new", "checked")
+LAYERS = ("raw", "grpc", "digest", "new", "spare", "checked")
 TICK = os.sysconf("SC_CLK_TCK")
 
 

@@ -82,7 +82,7 @@ class Depot:
             return pb.OfferReply(have=True)
         upload = f"{offer.file.digest} {self.offers}"
         self._uploads[upload] = offer.file
-        return pb.OfferReply(upload=upload, offset=part_size(path))
+        return pb.OfferReply(upload=upload, offset=part_size(path, offer.file))
 
     async def push(self, chunks: AsyncIterator[bytes], call: Call) -> pb.PushReply:
         upload, offset = str(call.metadata[UPLOAD]), int(call.metadata[OFFSET])

@@ -3,6 +3,7 @@
 python -m tests.net.programs serve KIT FOLDER
 python -m tests.net.programs pull KIT DIGEST SIZE INTO
 python -m tests.net.programs push KIT FILE
+python -m tests.net.programs append FILE INTO
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ import sys
 from pathlib import Path
 
 from rondo.net.channel import open_channel
+from rondo.net.part import Part
 from rondo.net.server import open_server
 from rondo.net.transfer import pull, push
-from rondo.net.tuning import Tuning
+from rondo.net.tuning import CHUNK, Tuning
 from rondo.tensors.digest import file_digest
 from rondo.wire import rondo_pb2 as pb
 from tests.net.certs import TestKit
@@ -42,6 +44,17 @@ async def _push(kit: TestKit, path: Path) -> None:
         await push(channel, file, pb.Offer(package=pb.Package(name="p")), backoff())
 
 
+async def _append(path: Path, into: Path) -> None:
+    """FILE becomes INTO chunk by chunk; a line for the beginning and for every chunk that is there."""
+    file = file_digest(path)
+    async with Part(into, pb.FileRef(digest=file.digest, size=file.size)) as part:
+        print("ready", flush=True)
+        with path.open("rb") as source:
+            while chunk := source.read(CHUNK):
+                part.append(chunk)
+                print(part.done, flush=True)
+
+
 def peak_mib(pid: int | str = "self") -> float:
     """The most memory that the process has held, MiB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
@@ -49,7 +62,11 @@ def peak_mib(pid: int | str = "self") -> float:
     return int(line.split()[1]) / 1024
 
 
-def main(what: str, kit: str, *rest: str) -> None:
+def main(what: str, *arguments: str) -> None:
+    if what == "append":
+        asyncio.run(_append(*map(Path, arguments)))
+        return
+    kit, *rest = arguments
     opened = TestKit.load(Path(kit))
     match what, rest:
         case "serve", [folder]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 
 import pytest
 from blake3 import blake3
 
-from rondo.base.errors import Conflict, ProtocolBroken, Unreachable
+from rondo.base.errors import BadInput, Conflict, ProtocolBroken, Unreachable
+from rondo.base.spare import SPARE, give_up
 from rondo.net.channel import open_channel
 from rondo.net.part import Part, keep, part_size
 from rondo.net.transfer import pull, receive
@@ -18,6 +22,8 @@ from rondo.tensors.digest import FileInfo
 from rondo.wire import rondo_pb2 as pb
 from tests.net.certs import Authority
 from tests.net.depot import backoff, kit_for, ref, write_file
+
+ROOT = Path(__file__).parents[2]
 
 
 async def chunks_of(*chunks: bytes) -> AsyncGenerator[bytes, None]:
@@ -30,7 +36,7 @@ async def test_on_resuming_the_check_sees_every_byte_once_and_in_order(tmp_path:
     content = file.path.read_bytes()
     with pytest.raises(Unreachable, match=f"ended after {MIB} of"):
         await receive(chunks_of(content[:MIB]), into, ref(file), offset=0)
-    assert part_size(into) == MIB and not into.exists()
+    assert part_size(into, ref(file)) == MIB and not into.exists()
     seen: list[bytes] = []
     got = await receive(chunks_of(content[MIB:]), into, ref(file), offset=MIB, check=seen.append)
     assert b"".join(seen) == content
@@ -78,7 +84,7 @@ async def test_a_new_connection_supersedes_one_that_hangs(tmp_path: Path) -> Non
     async with asyncio.TaskGroup() as group:
         old = group.create_task(_conflict(hanging(), into, file))
         await at.wait()
-        offset = MIB if part_size(into) < 2 * MIB else 2 * MIB
+        offset = MIB if part_size(into, ref(file)) < 2 * MIB else 2 * MIB
         async with Part(into, ref(file), takeover=True) as part:
             offset = part.done
         got = await receive(chunks_of(content[offset:]), into, ref(file), offset=offset)
@@ -98,3 +104,79 @@ async def test_a_durable_file_is_whole_too(tmp_path: Path) -> None:
     async with Part(tmp_path / "in", ref(file), durable=True) as part:
         await asyncio.to_thread(part.append, file.path.read_bytes())
         assert (await part.finish()).digest == file.digest
+
+
+# A part that is made of a file which was not needed any more.
+
+
+def spare_of(content: bytes, folder: Path) -> int:
+    """The inode of the folder's spare."""
+    (folder / "old").write_bytes(content)
+    give_up(folder / "old")
+    return (folder / SPARE).stat().st_ino
+
+
+@pytest.mark.parametrize("longer", [-MIB, 0, 8, MIB])
+async def test_a_part_made_of_a_spare_tells_how_much_of_it_is_new(tmp_path: Path, longer: int) -> None:
+    file, into = write_file(tmp_path / "whole", 3 * MIB + 7), tmp_path / "in"
+    content = file.path.read_bytes()
+    inode = spare_of(b"\xff" * (file.size + longer), tmp_path)
+    with pytest.raises(Unreachable, match=f"ended after {2 * MIB} of"):
+        await receive(chunks_of(content[:MIB], content[MIB : 2 * MIB]), into, ref(file), offset=0)
+    assert part_size(into, ref(file)) == 2 * MIB
+    other = pb.FileRef(digest="blake3:" + "0" * 64, size=file.size)
+    assert part_size(into, other) == 0, "what is here is nothing of another file"
+    seen: list[bytes] = []
+    await receive(chunks_of(content[2 * MIB :]), into, ref(file), offset=2 * MIB, check=seen.append)
+    assert b"".join(seen) == content == into.read_bytes()
+    assert into.stat().st_ino == inode
+
+
+async def test_a_part_of_another_file_under_the_same_name_is_not_gone_on_with(tmp_path: Path) -> None:
+    file, other = write_file(tmp_path / "whole", 2 * MIB), write_file(tmp_path / "other", 2 * MIB + 1)
+    spare_of(bytes(MIB), tmp_path)
+    with pytest.raises(Unreachable):
+        await receive(chunks_of(other.path.read_bytes()[:MIB]), tmp_path / "in", ref(other), offset=0)
+    await receive(chunks_of(file.path.read_bytes()), tmp_path / "in", ref(file), offset=0)
+    assert (tmp_path / "in").read_bytes() == file.path.read_bytes()
+
+
+async def test_what_a_loss_of_power_left_is_fetched_again_and_no_reason_to_refuse_the_file(tmp_path: Path) -> None:
+    file, into = write_file(tmp_path / "whole", 2 * MIB), tmp_path / "in"
+    content = file.path.read_bytes()
+
+    def check(block: bytes) -> None:
+        if b"\xff" * 1000 in block:
+            raise BadInput("not finite")
+
+    spare_of(b"\xff" * file.size, tmp_path)
+    with pytest.raises(Unreachable):
+        await receive(chunks_of(content[:MIB]), into, ref(file), offset=0, check=check)
+    with into.with_name("in.part").open("r+b") as part:  # the mark was on the disk, these bytes were not
+        part.write(b"\xff" * 5000)
+    with pytest.raises(ProtocolBroken, match="what was here is damaged: not finite"):
+        await receive(chunks_of(content[MIB:]), into, ref(file), offset=MIB, check=check)
+    await receive(chunks_of(content), into, ref(file), offset=0, check=check)
+    assert into.read_bytes() == content
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_killed_at_any_moment_it_has_what_it_says(tmp_path: Path, seed: int) -> None:
+    """kill -9 while chunks are appended to a part that was a file of 0xff: no such byte ever counts."""
+    chance = random.Random(seed)
+    file, into = write_file(tmp_path / "whole", 8 * MIB), tmp_path / "in"
+    content, appended = file.path.read_bytes(), chance.randrange(8)
+    spare_of(b"\xff" * chance.randrange(1, 12 * MIB), tmp_path)
+    command = [sys.executable, "-m", "tests.net.programs", "append", str(file.path), str(into)]
+    process = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE)
+    assert process.stdout is not None
+    for _ in range(appended + 1):
+        await process.stdout.readline()
+    process.kill()
+    said = appended + (await process.stdout.read()).count(b"\n")
+    await process.wait()
+    here = part_size(into, ref(file))
+    assert appended * MIB <= here <= (said + 1) * MIB
+    assert into.with_name("in.part").read_bytes()[:here] == content[:here]
+    await receive(chunks_of(content[here:]), into, ref(file), offset=here)
+    assert into.read_bytes() == content

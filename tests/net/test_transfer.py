@@ -207,7 +207,7 @@ async def test_a_server_that_sends_nothing_exhausts_patience_and_keeps_the_part(
     async with linked(authority, lying(nothing)) as (_, channel):
         with pytest.raises(GaveUp, match="ended after 1048576 of 2097152 bytes"):
             await pull(channel, ref(file), tmp_path / "got", backoff(patience=0.1))
-    assert part_size(tmp_path / "got") == MIB
+    assert part_size(tmp_path / "got", ref(file)) == MIB
 
 
 async def test_what_the_server_answers_is_raised(authority: Authority, depot: Depot, tmp_path: Path) -> None:
@@ -284,7 +284,7 @@ async def test_content_that_is_not_wanted_ends_the_upload_at_once(
     assert caught.value.where == "site"
     assert sum(fed) == 3 * MIB
     assert proxy.passed[Way.UP] < 30 * MIB
-    assert part_size(depot.path(file.digest)) == 0
+    assert part_size(depot.path(file.digest), ref(file)) == 0
 
 
 async def test_two_pulls_to_one_place_do_not_mix(authority: Authority, depot: Depot, tmp_path: Path) -> None:
@@ -310,7 +310,7 @@ async def test_a_full_disk_says_so_and_the_transfer_goes_on_later(
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
             signal.signal(signal.SIGXFSZ, before)
-        assert part_size(tmp_path / "got") >= 2 * MIB
+        assert part_size(tmp_path / "got", ref(file)) >= 2 * MIB
         await pull(channel, ref(file), tmp_path / "got", backoff())
     assert file_digest(tmp_path / "got").digest == file.digest
 
@@ -327,7 +327,7 @@ async def test_a_cancelled_pull_leaves_what_it_has_and_lets_go(
             with pytest.raises(asyncio.CancelledError):
                 await task
             moved.clear()
-        assert 0 < part_size(tmp_path / "got") < 64 * MIB
+        assert 0 < part_size(tmp_path / "got", ref(file)) < 64 * MIB
         await pull(channel, ref(file), tmp_path / "got", backoff())
     assert file_digest(tmp_path / "got").digest == file.digest
 

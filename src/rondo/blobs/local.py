@@ -8,24 +8,28 @@ from pathlib import Path
 from rondo.base.disk import disk_errors
 from rondo.base.errors import NotFound
 from rondo.base.options import Options as BaseOptions
+from rondo.base.spare import give_up
 from rondo.tensors.digest import parse_digest
 
 
 class Options(BaseOptions, frozen=True):
-    """``folder``: where the files are kept, on the file system on which they arrive."""
+    """``folder``: where the files are kept, on the file system on which they arrive. ``spares``: the folder whose
+    spare (``rondo.base.spare``) a deleted file becomes; "" for none."""
 
     folder: str
+    spares: str = ""
 
 
 def build(options: Options) -> LocalBlobs:
-    return LocalBlobs(Path(options.folder))
+    return LocalBlobs(Path(options.folder), Path(options.spares) if options.spares else None)
 
 
 class LocalBlobs:
     """A folder of this machine; adopting renames, so it wants the spool on the same file system."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, spares: Path | None = None) -> None:
         self._folder = folder
+        self._spares = spares
 
     def _path(self, digest: str) -> Path:
         name = parse_digest(digest)
@@ -56,4 +60,7 @@ class LocalBlobs:
     def delete(self, digest: str) -> None:
         path = self._path(digest)
         with disk_errors(path, "delete the file"):
-            path.unlink(missing_ok=True)
+            if self._spares is None:
+                path.unlink(missing_ok=True)
+            else:
+                give_up(path, self._spares)

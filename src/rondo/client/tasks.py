@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rondo.base.errors import BadInput, Conflict, GaveUp, MachineFault, NotFound, Refused, RondoError, WorkerDied
+from rondo.base.spare import SPARE, drop_spares, give_up
 from rondo.client.telling import Say, Telling, describe, tell
 from rondo.jobs.job import Job, read_job
 from rondo.jobs.task import derive_seed
@@ -89,6 +90,7 @@ class Engagement:
             self._hold("failed")
         finally:
             telling.cancel()
+            drop_spares(self._place.folder / "cache" / self._place.instance)
 
     async def _fetch(self) -> Job:
         """The package, unpacked and read. A package that is here already is not fetched again."""
@@ -172,7 +174,7 @@ class Engagement:
                 return
             answer["seconds"] = asyncio.get_running_loop().time() - began
             await self._send(work, await self._filter(filtering, work, model, answer))
-            out.unlink(missing_ok=True)
+            give_up(out)
         except WorkerDied:
             raise
         except Conflict as error:  # the round was over before this client was: the next task follows
@@ -187,8 +189,9 @@ class Engagement:
         self._telling.phase(work.round, "downloading")
         await pull(self._channel, work.model, into, self._backoff, self._telling.moving(work.round, "downloading"))
         for other in into.parent.iterdir():
-            if other not in (into, self._place.cache(self._order.package.digest)) and not other.name.endswith(".part"):
-                other.unlink(missing_ok=True)
+            kept = other in (into, self._place.cache(self._order.package.digest)) or other.name == SPARE
+            if not (kept or other.name.endswith(".part")):
+                give_up(other)
         return into
 
     @asynccontextmanager

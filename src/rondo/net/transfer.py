@@ -76,7 +76,7 @@ async def pull(
     if await asyncio.to_thread(is_whole, into, file):
         return FileInfo(into, file.digest, file.size)
     while True:
-        found = part_size(into)
+        found = part_size(into, file)
         try:
             async with Part(into, file) as part:
                 await _fetch(channel, file, part, backoff.tries(), progress)

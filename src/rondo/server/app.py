@@ -144,7 +144,7 @@ async def _store(kit: Kit, how: Serving) -> AsyncIterator[Store]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Conflict("another server runs in this workspace", where=str(folder), hint="stop it first") from None
-        blobs = local.build(local.Options(folder=str(folder / "blobs")))
+        blobs = local.build(local.Options(folder=str(folder / "blobs"), spares=str(folder / "spool")))
         async with Ledger(how.url or sqlite_url(folder / "ledger.db")) as ledger:
             yield Store(ledger, blobs, Bell(), how.clock, folder)
     finally:

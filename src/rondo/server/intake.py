@@ -60,7 +60,7 @@ class Intake:
         if whole:  # it came along, or the server died before it counted
             reply = await self._settle(session, offer, into, model)
             return pb.OfferReply(have=reply.accepted, refused=reply.refused, code=reply.code)
-        return pb.OfferReply(upload=offers.name_of(session.instance, offer), offset=part_size(into))
+        return pb.OfferReply(upload=offers.name_of(session.instance, offer), offset=part_size(into, offer.file))
 
     async def push(self, session: Session, chunks: AsyncIterator[bytes], upload: str, offset: int) -> pb.PushReply:
         """Take the bytes in; the reply comes when they count, or says why they do not."""

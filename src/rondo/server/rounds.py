@@ -9,6 +9,7 @@ from contextlib import suppress
 from typing import Protocol
 
 from rondo.base.errors import MachineFault, RondoError, RunAborted, RunFailed, by_code
+from rondo.base.spare import give_up
 from rondo.jobs.job import Job
 from rondo.ledger import events as event_rows
 from rondo.ledger import models as model_rows
@@ -224,7 +225,7 @@ class TrainingRound:
         await asyncio.to_thread(append_metrics, folder, self._updates)
         past = (self._run.id, self._step.round - self._job.server.keep_updates, "train")
         for update in await self._store.read(rows.accepted, past):
-            self._store.upload(update.client, update.digest).unlink(missing_ok=True)
+            give_up(self._store.upload(update.client, update.digest))
 
     async def failed(self) -> None:
         await self._store.read(rows.end_round, self._key, "failed", self._store.clock.now())

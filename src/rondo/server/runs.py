@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rondo.base.errors import MachineFault, WorkerDied
+from rondo.base.spare import drop_spares
 from rondo.jobs.job import Job, read_job
 from rondo.jobs.unpacked import unpack_once
 from rondo.ledger import events as event_rows
@@ -189,6 +190,7 @@ class Runs:
             return rows.taking_part(tx, run.id)
 
         parts = await self._store.do(write)
+        await asyncio.to_thread(drop_spares, self._store.spool)
         self._store.bell.ring("runs", f"run:{run.id}", *(f"client:{part.client}" for part in parts))
         if state == "finished":
             log.info("Server training has stopped. Run %d finished.", run.number)

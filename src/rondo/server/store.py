@@ -10,6 +10,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from rondo.base.clock import Clock
 from rondo.base.errors import NoSpace
+from rondo.base.spare import drop_spares
 from rondo.blobs.seam import BlobStore
 from rondo.ledger import events, runs
 from rondo.ledger.bell import Bell
@@ -61,6 +62,9 @@ class Store:
     def need_space(self, size: int, what: str) -> None:
         """Raises ``NoSpace`` before a transfer begins that could not end well."""
         free = shutil.disk_usage(self.folder).free
+        if free < size + SPARE:
+            drop_spares(self.spool)
+            free = shutil.disk_usage(self.folder).free
         if free < size + SPARE:
             raise NoSpace(
                 f"{what} needs {size >> 20} MiB and {SPARE >> 20} MiB to spare, {free >> 20} MiB are free",

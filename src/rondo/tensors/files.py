@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from rondo.base.disk import disk_errors
 from rondo.base.errors import BadInput, Conflict
+from rondo.base.spare import open_anew
 from rondo.tensors.digest import FileInfo, Hasher
 from rondo.tensors.dtypes import Array, dtype_of, numpy_dtype
 from rondo.tensors.header import PREFIX, shown
@@ -97,7 +98,8 @@ class TensorWriter:
     """Write a tensor file block by block, in the order of ``schema``, and digest it on the way.
 
     Use it as a context manager and end with ``close``: only then does the file appear under ``path``, whole, in
-    one step. Leaving without it, as an error does, leaves nothing behind. Missing folders are made. Raises
+    one step. Leaving without it, as an error does, leaves nothing behind. Missing folders are made; the folder's spare
+    (``rondo.base.spare``) is used where there is one. Raises
     ``NoSpace`` where the disk is full or not writable, ``BadInput`` for a schema that no file can hold.
     """
 
@@ -112,7 +114,7 @@ class TensorWriter:
         self._hasher = Hasher()
         with disk_errors(path, "write"):
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._part.open("wb")
+            self._file = os.fdopen(open_anew(self._part), "wb")
         try:
             self._put(header)
         except BaseException:
@@ -148,7 +150,7 @@ class TensorWriter:
         if self._due:
             raise BadInput(f"tensor {shown(self._due[-1].name)} was not written to its end", where=str(self._path))
         with disk_errors(self._path, "write"):
-            self._file.flush()
+            self._file.truncate()  # it may be made of a longer one
             os.replace(self._part, self._path)
             self._file.close()
         return FileInfo(self._path, self._hasher.digest(), self._size)
