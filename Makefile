@@ -47,6 +47,7 @@ types: .venv/.stamp-test ## Types (mypy, strict)
 generated: .venv/.stamp-test ## Are the generated stubs and reference pages those of the code?
 	$(BIN)/python tools/stubs.py --check
 	$(BIN)/python tools/docs.py --check
+	$(BIN)/python -m benchmarks.pages --check
 
 arch: .venv/.stamp-test ## Floors and house rules
 	$(BIN)/python -m pytest -q -m "not serial" tests/arch

@@ -24,6 +24,7 @@ from benchmarks import compare, environments, machine
 
 ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results" / "peers.json"
+MEASURED = ("src/rondo", "benchmarks/systems")
 CONTENDERS = ("rondo", "nvflare", "nvflare-best", "flower", "flower-best")
 # Rounds of a run by case and system: enough for a median after the first, in a time that somebody waits for.
 ROUNDS = {
@@ -94,9 +95,9 @@ def missing(planned: Iterable[Planned], records: Iterable[compare.Record]) -> It
 
 
 def source() -> str:
-    """Names the code that is measured: a digest over Rondo's source and this package's."""
+    """Names the code that is measured: a digest over Rondo's source and how the systems are started."""
     digest = hashlib.sha256()
-    for file in sorted(file for folder in ("src/rondo", "benchmarks") for file in (ROOT / folder).rglob("*.py")):
+    for file in sorted(file for tree in MEASURED for file in (ROOT / tree).rglob("*.py")):
         digest.update(f"{file.relative_to(ROOT)}\n".encode() + file.read_bytes())
     return digest.hexdigest()[:16]
 

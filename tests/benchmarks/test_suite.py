@@ -14,6 +14,7 @@ APART = {
     "environments": "makes what bench-peers needs",
     "scale": "make bench-scale",
     "plots": "draws what scale and peers measured",
+    "pages": "writes what all have measured",
 }
 
 
