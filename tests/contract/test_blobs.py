@@ -56,7 +56,7 @@ def test_a_file_that_is_adopted_is_the_stores_alone(store: BlobStore, tmp_path: 
     store.adopt(file.path, file.digest)
     assert not file.path.exists()
     assert store.local(file.digest).read_bytes() == content
-    assert store.stat(file.digest) == len(content)
+    assert list(store.held()) == [(file.digest, len(content))]
 
 
 def test_adopting_again_is_harmless(store: BlobStore, tmp_path: Path) -> None:
@@ -71,23 +71,32 @@ def test_adopting_again_is_harmless(store: BlobStore, tmp_path: Path) -> None:
 def test_what_is_not_there_cannot_be_adopted(store: BlobStore, tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="nowhere: no such file to keep"):
         store.adopt(tmp_path / "nowhere", UNKNOWN)
-    assert store.stat(UNKNOWN) is None
+    assert list(store.held()) == []
 
 
 def test_what_it_does_not_have_is_not_found(store: BlobStore) -> None:
     with pytest.raises(NotFound, match=f"no file {UNKNOWN}"):
         store.local(UNKNOWN)
-    assert store.stat(UNKNOWN) is None
-    store.delete(UNKNOWN)
+    assert list(store.held()) == []
+    assert store.delete(UNKNOWN) == 0
+
+
+def test_everything_that_is_held_is_listed(store: BlobStore, tmp_path: Path) -> None:
+    expected = set()
+    for number in range(20):
+        file = arrived(tmp_path, bytes(number))
+        store.adopt(file.path, file.digest)
+        expected.add((file.digest, number))
+    assert set(store.held()) == expected
 
 
 def test_a_deleted_file_is_gone_and_may_come_back(store: BlobStore, tmp_path: Path) -> None:
     for _ in range(2):
         file = arrived(tmp_path, b"again")
         store.adopt(file.path, file.digest)
-        assert store.stat(file.digest) == 5
-        store.delete(file.digest)
-        assert store.stat(file.digest) is None
+        assert list(store.held()) == [(file.digest, 5)]
+        assert store.delete(file.digest) == 5
+        assert list(store.held()) == []
         with pytest.raises(NotFound):
             store.local(file.digest)
 
@@ -110,7 +119,7 @@ def test_files_outlive_the_store_that_took_them(name: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("text", NO_DIGESTS)
 def test_what_is_no_digest_touches_nothing(store: BlobStore, tmp_path: Path, text: str) -> None:
     file = arrived(tmp_path, b"mine")
-    for call in (store.local, store.stat, store.delete, lambda digest: store.adopt(file.path, digest)):
+    for call in (store.local, store.delete, lambda digest: store.adopt(file.path, digest)):
         with pytest.raises(BadInput, match="not a digest"):
             call(text)
     assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == ["arrived"]

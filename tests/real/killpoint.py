@@ -38,6 +38,14 @@ AT_LOG_IN = {
     "before a log-in is answered": ("rondo.server.gateway", "Gateway.register", "after"),
     "before the answer to its log-in is kept": ("rondo.client.app", "Client._take", "before"),
 }
+# between what makes a file needless and its removal
+LEAVING = {
+    "before a package is staged": ("rondo.ledger.runs", "stage", "before"),
+    "after a model went into the store": ("rondo.server.models", "Models._model", "before"),
+    "before older models are deleted": ("rondo.server.models", "Models._tidy", "before"),
+    "before updates are dropped": ("rondo.server.rounds", "drop_updates", "before"),
+    "before a run is swept": ("rondo.server.runs", "sweep_after", "before"),
+}
 
 
 def die() -> None:
@@ -46,7 +54,7 @@ def die() -> None:
 
 def plant(point: str, nth: int) -> None:
     """Put the end of this process into the program."""
-    module_name, name, where = (POINTS | AT_LOG_IN)[point]
+    module_name, name, where = (POINTS | AT_LOG_IN | LEAVING)[point]
     owner: Any = import_module(module_name)
     *path, last = name.split(".")
     for part in path:

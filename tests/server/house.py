@@ -22,6 +22,7 @@ from rondo.server.desk import ServerDesk
 from rondo.server.intake import Intake
 from rondo.server.reports import Reports
 from rondo.server.rights import Rights
+from rondo.server.room import Room
 from rondo.server.runs import Runs
 from rondo.server.sessions import Sessions
 from rondo.server.store import Store
@@ -38,8 +39,12 @@ class House:
 
     def reports(self, kit: Kit) -> Reports:
         """Where clients report."""
+        return Reports(self.store, self.intake(kit), self.live)
+
+    def intake(self, kit: Kit) -> Intake:
+        """Where files arrive."""
         sessions = Sessions(self.store, kit, lambda _: None, self.live.newcomer, self.live.left)
-        return Reports(self.store, Intake(self.store, sessions, self.live, self.rights), self.live)
+        return Intake(self.store, sessions, self.live, self.rights)
 
     async def client(self, instance: str, state: str = "here") -> Session:
         """Somebody who has logged in, from the kit of that name."""
@@ -95,4 +100,5 @@ async def house(
     (folder / "spool").mkdir(parents=True)
     kept = blobs or local.build(local.Options(folder=str(folder / "blobs")))
     async with ledger(sqlite_url(folder / "ledger.db")) as opened:
-        yield House(Store(opened, kept, Bell(), clock or SystemClock(), folder), policy or OpenPolicy())
+        time = clock or SystemClock()
+        yield House(Store(opened, kept, Bell(), time, folder, Room(folder, time)), policy or OpenPolicy())

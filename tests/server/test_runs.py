@@ -20,6 +20,7 @@ from rondo.rounds.round import Plan, Round, Waiting
 from rondo.rounds.workflow import Step
 from rondo.server.models import Models
 from rondo.server.rounds import Conductor, Mailbox, TrainingRound
+from rondo.tensors.digest import file_digest
 from rondo.tensors.files import write_tensors
 from rondo.wire import rondo_pb2 as pb
 from rondo.worker.host import WorkerSpec, open_worker
@@ -203,4 +204,7 @@ async def test_updates_are_kept_for_as_many_rounds_as_the_job_says(tmp_path: Pat
                 assert await made.store.do(rounds.accept, update) == ""
                 assert await stage.fold() == e.Folded()
                 await stage.commit()
-                assert [path for path in spooled.parent.iterdir() if path.name != SPARE] == [spooled]
+                assert [path for path in spooled.parent.iterdir() if path.name != SPARE] == []
+                (kept,) = (made.store.run_folder(1) / "updates").rglob("*.safetensors")
+                assert (kept.parent.name, kept.name) == (f"round_{number}", "a.safetensors")
+                assert file_digest(kept).digest == file.digest

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from rondo.base.disk import disk_errors
 from rondo.base.errors import NotFound
 from rondo.base.options import Options as BaseOptions
 from rondo.base.spare import give_up
-from rondo.tensors.digest import parse_digest
+from rondo.tensors.digest import digest_of, parse_digest
 
 
 class Options(BaseOptions, frozen=True):
@@ -51,16 +53,22 @@ class LocalBlobs:
             raise NotFound(f"no file {digest} in the store", where=str(self._folder))
         return path
 
-    def stat(self, digest: str) -> int | None:
-        try:
-            return self._path(digest).stat().st_size
-        except FileNotFoundError:
-            return None
-
-    def delete(self, digest: str) -> None:
+    def delete(self, digest: str) -> int:
         path = self._path(digest)
         with disk_errors(path, "delete the file"):
-            if self._spares is None:
-                path.unlink(missing_ok=True)
-            else:
-                give_up(path, self._spares)
+            try:
+                size = path.stat().st_size
+                if self._spares is None:
+                    path.unlink()
+                else:
+                    give_up(path, self._spares)
+            except FileNotFoundError:
+                return 0
+        return size
+
+    def held(self) -> Iterator[tuple[str, int]]:
+        for path in self._folder.glob("??/*"):
+            digest = digest_of(path.name)
+            if digest and path.parent.name == path.name[:2]:
+                with suppress(FileNotFoundError):  # somebody deletes it meanwhile
+                    yield digest, path.stat().st_size

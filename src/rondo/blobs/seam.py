@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -18,8 +19,8 @@ class BlobStore(Protocol):
     def local(self, digest: str) -> Path:
         """A readable local file with this content. Raises ``NotFound``."""
 
-    def stat(self, digest: str) -> int | None:
-        """Size in bytes, or None where the store does not have it."""
+    def delete(self, digest: str) -> int:
+        """Forget it; returns its size in bytes, 0 where the store did not have it."""
 
-    def delete(self, digest: str) -> None:
-        """Forget it; unknown digests are fine."""
+    def held(self) -> Iterator[tuple[str, int]]:
+        """Digest and size in bytes of everything in the store, in any order."""

@@ -1,14 +1,21 @@
-"""``rondo server``: run the server of a project."""
+"""``rondo server``: run the server of a project, and see what its disk holds."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Run the server of a project.", no_args_is_help=True)
+from rondo.base.clock import SystemClock
+from rondo.cli.admin import Format
+
+app = typer.Typer(help="Run the server of a project, and see what its disk holds.", no_args_is_help=True)
+
+Ledger = Annotated[
+    str, typer.Option("--ledger", envvar="RONDO_LEDGER", help="SQLAlchemy URL of the ledger (default: SQLite here).")
+]
 
 
 @app.command()
@@ -16,10 +23,7 @@ def start(
     kit: Annotated[Path, typer.Argument(help="The server's opened kit: the folder that contains startup/.")],
     fresh: Annotated[bool, typer.Option("--fresh", help="Abandon open runs instead of going on with them.")] = False,
     bind: Annotated[str, typer.Option("--bind", help="Address to listen on.")] = "[::]",
-    ledger: Annotated[
-        str,
-        typer.Option("--ledger", envvar="RONDO_LEDGER", help="SQLAlchemy URL of the ledger (default: SQLite here)."),
-    ] = "",
+    ledger: Ledger = "",
 ) -> None:
     """Serve until SIGTERM, SIGINT or the admin's shutdown. Open runs go on where they were."""
     from rondo.cli.programs import log_to, open_kit, until_signalled  # noqa: PLC0415 - keeps `rondo --help` fast
@@ -33,3 +37,45 @@ def start(
             await serve(opened, Serving(fresh=fresh, bind=bind, url=ledger), stop, lambda ports: None)
 
     asyncio.run(program())
+
+
+@app.command()
+def du(
+    kit: Annotated[Path, typer.Argument(help="The server's opened kit (default: this folder).")] = Path("."),
+    output: Annotated[Format, typer.Option("--format", help="How to print it.")] = Format.TEXT,
+    ledger: Ledger = "",
+) -> None:
+    """Show who uses what of the server's disk, by run and purpose, and what the next start sweeps.
+
+    Reads ledger and folders and writes nothing; the server may run meanwhile. A file that is just being written may
+    show as left behind.
+    """
+    from rondo.server.usage import usage  # noqa: PLC0415 - keeps `rondo --help` fast
+
+    found = usage(kit, ledger, SystemClock().now())
+    typer.echo(_as_json(found) if output is Format.JSON else _as_text(found))
+
+
+def _as_json(found: Any) -> str:
+    import msgspec  # noqa: PLC0415 - keeps `rondo --help` fast
+
+    left = [{"path": str(one.path), "bytes": one.size, "what": one.kind} for one in found.leftovers]
+    answer = {"workspace": str(found.workspace), "lines": found.lines, "left_behind": left, "free": found.free}
+    return msgspec.json.format(msgspec.json.encode(answer)).decode()
+
+
+def _as_text(found: Any) -> str:
+    from rondo.base.room import in_words  # noqa: PLC0415 - keeps `rondo --help` fast
+    from rondo.commands.rows import Table  # noqa: PLC0415
+    from rondo.console.draw import as_text  # noqa: PLC0415
+
+    rows = [[line.run or "-", line.what, line.files, in_words(line.bytes)] for line in found.lines]
+    total = [
+        "-",
+        "all together",
+        sum(one.files for one in found.lines),
+        in_words(sum(one.bytes for one in found.lines)),
+    ]
+    table = as_text(Table(["run", "what", "files", "size"], [*rows, total, ["-", "free", "", in_words(found.free)]]))
+    left = [f"{one.path.relative_to(found.workspace)}  {in_words(one.size)}  {one.kind}" for one in found.leftovers]
+    return "\n".join([table, *(["Left behind, swept at the next start of the server:", *left] if left else [])])

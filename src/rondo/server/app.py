@@ -6,7 +6,6 @@ import asyncio
 import fcntl
 import logging
 import os
-import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -34,9 +33,11 @@ from rondo.server.frontdesk import Frontdesk
 from rondo.server.gateway import Gateway
 from rondo.server.intake import Intake
 from rondo.server.rights import Rights
+from rondo.server.room import Room
 from rondo.server.runs import Runs
 from rondo.server.sessions import Sessions
 from rondo.server.store import Store
+from rondo.server.sweeping import sweep
 
 log = logging.getLogger("rondo.server")
 
@@ -146,7 +147,7 @@ async def _store(kit: Kit, how: Serving) -> AsyncIterator[Store]:
             raise Conflict("another server runs in this workspace", where=str(folder), hint="stop it first") from None
         blobs = local.build(local.Options(folder=str(folder / "blobs"), spares=str(folder / "spool")))
         async with Ledger(how.url or sqlite_url(folder / "ledger.db")) as ledger:
-            yield Store(ledger, blobs, Bell(), how.clock, folder)
+            yield Store(ledger, blobs, Bell(), how.clock, folder, Room(folder, how.clock))
     finally:
         os.close(lock)
 
@@ -176,8 +177,4 @@ async def _take_up(store: Store, fresh: bool) -> None:
     found = await store.do(look)
     for run, round_number in found:
         log.info("Run %d (round %s) %s", run.id, round_number, "is abandoned" if fresh else "goes on")
-    if fresh or not found:  # nothing that was spooled can be wanted any more
-        shutil.rmtree(store.spool)
-        store.spool.mkdir()
-    for left in (store.folder / "transfer").glob(".*.part"):  # of an unpacking that was killed
-        shutil.rmtree(left, ignore_errors=True)
+    await sweep(store)

@@ -50,7 +50,7 @@ def made_for(store: Store, run: int, model: Model) -> dict[str, str]:
     Raises ``NoSpace`` where there is no room for them.
     """
     digest, size = model.memory
-    store.need_space(model.size + size, "the new model")
+    store.room.need(model.size + size, "the new model")
     return {
         "base": str(store.blobs.local(model.digest)),
         "memory": str(store.blobs.local(digest)) if digest else "",

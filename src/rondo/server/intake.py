@@ -51,7 +51,7 @@ class Intake:
         if reason:
             await self._refused(session, offer.update, reason)
             return pb.OfferReply(refused=reason, code="Conflict")
-        self._store.need_space(offer.file.size, "this upload")
+        self._store.room.promise(into, offer.file.size, alone=not offer.HasField("package"))
         try:
             whole = await asyncio.to_thread(offers.make_room, into, offer)
         except ProtocolBroken as error:
@@ -99,6 +99,8 @@ class Intake:
         except (BadInput, Refused) as error:
             self._drop(session, offer)
             return await self._refuse(session, offer, error)
+        finally:
+            self._store.room.settled(into)
 
     def _drop(self, session: Session, offer: pb.Offer) -> None:
         self._store.upload(session.instance, offer.file.digest).unlink(missing_ok=True)

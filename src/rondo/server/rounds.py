@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Protocol
 
 from rondo.base.errors import MachineFault, RondoError, RunAborted, RunFailed, by_code
-from rondo.base.spare import give_up
 from rondo.jobs.job import Job
 from rondo.ledger import events as event_rows
 from rondo.ledger import models as model_rows
@@ -24,6 +23,7 @@ from rondo.rounds.orders import TAKING_PART, failure
 from rondo.rounds.round import Plan, Round, Waiting
 from rondo.rounds.workflow import Step
 from rondo.server.folded import Folded, made_for
+from rondo.server.keeping import drop_updates, keep_updates
 from rondo.server.metrics import append_metrics
 from rondo.server.models import Models
 from rondo.server.store import Store
@@ -221,11 +221,10 @@ class TrainingRound:
             await asyncio.to_thread(append_metrics, folder, self._updates)
             return
         assert self._folded is not None
+        keep_updates(self._store, self._run, self._step.round, self._updates, self._job.server.keep_updates)
         await self._models.commit(self._key, self._folded, self._updates)
         await asyncio.to_thread(append_metrics, folder, self._updates)
-        past = (self._run.id, self._step.round - self._job.server.keep_updates, "train")
-        for update in await self._store.read(rows.accepted, past):
-            give_up(self._store.upload(update.client, update.digest))
+        await asyncio.to_thread(drop_updates, self._store, self._updates)
 
     async def failed(self) -> None:
         await self._store.read(rows.end_round, self._key, "failed", self._store.clock.now())

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from rondo.base.errors import MachineFault, WorkerDied
-from rondo.base.spare import drop_spares
 from rondo.jobs.job import Job, read_job
 from rondo.jobs.unpacked import unpack_once
 from rondo.ledger import events as event_rows
@@ -31,6 +30,7 @@ from rondo.server.metrics import write_metrics
 from rondo.server.rights import Rights
 from rondo.server.rounds import Conductor, Mailbox, TrainingRound
 from rondo.server.store import Store
+from rondo.server.sweeping import sweep_after
 from rondo.worker.host import Worker, WorkerSpec, open_worker
 
 log = logging.getLogger("rondo.runs")
@@ -190,10 +190,10 @@ class Runs:
             return rows.taking_part(tx, run.id)
 
         parts = await self._store.do(write)
-        await asyncio.to_thread(drop_spares, self._store.spool)
         self._store.bell.ring("runs", f"run:{run.id}", *(f"client:{part.client}" for part in parts))
         if state == "finished":
             log.info("Server training has stopped. Run %d finished.", run.number)
+        await sweep_after(self._store, run.id)
 
 
 def _progress(tx: Tx, run: Run) -> tuple[int | None, bool]:

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from rondo.base.clock import Clock
-from rondo.base.errors import NoSpace
-from rondo.base.spare import drop_spares
 from rondo.blobs.seam import BlobStore
 from rondo.ledger import events, runs
 from rondo.ledger.bell import Bell
 from rondo.ledger.ledger import Ledger, Tx
+from rondo.server.room import Room
 from rondo.tensors.digest import parse_digest
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-SPARE = 64 << 20  # bytes of disk that stay free
 
 
 @dataclass(frozen=True)
@@ -30,6 +26,7 @@ class Store:
     bell: Bell
     clock: Clock
     folder: Path  # the server's workspace
+    room: Room  # on the disk of the workspace
 
     async def do(self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """One transaction; whoever follows events is woken after it."""
@@ -58,16 +55,3 @@ class Store:
     def upload(self, client: str, digest: str) -> Path:
         """Where a file from ``client`` is spooled, and stays until the round it belongs to is committed."""
         return self.spool / client / parse_digest(digest)
-
-    def need_space(self, size: int, what: str) -> None:
-        """Raises ``NoSpace`` before a transfer begins that could not end well."""
-        free = shutil.disk_usage(self.folder).free
-        if free < size + SPARE:
-            drop_spares(self.spool)
-            free = shutil.disk_usage(self.folder).free
-        if free < size + SPARE:
-            raise NoSpace(
-                f"{what} needs {size >> 20} MiB and {SPARE >> 20} MiB to spare, {free >> 20} MiB are free",
-                where=str(self.folder),
-                hint="free space on the server; the client tries again",
-            )

@@ -66,3 +66,8 @@ def parse_digest(text: str) -> str:
     if found is None:
         raise BadInput(f"not a digest: {text[:100]!r}", hint="a digest is 'blake3:' and 64 lower-case hex digits")
     return found.group(1)
+
+
+def digest_of(name: str) -> str:
+    """The digest whose 64 hex digits are ``name``, as files are named; "" where it is something else."""
+    return f"blake3:{name}" if _FORM.fullmatch(f"blake3:{name}") else ""
