@@ -104,6 +104,8 @@ async def test_blobs_that_no_row_keeps_go(yard: Yard) -> None:
     for version, (name, kept) in enumerate([("kept", 1), ("best", 1), ("shared", 1), ("shared", 0), ("forgotten", 0)]):
         model = models.Model(run, version, blob[name].digest, 1, bool(kept), {}, {}, 1.0)
         await yard.store.do(models.add, model)
+    remembers = {"memory": {"digest": yard.blob("momentum").digest, "size": 8}}
+    await yard.store.do(models.add, models.Model(run, 9, blob["kept"].digest, 1, True, {}, remembers, 1.0))
     foreign = yard.put("blobs/README"), yard.put("blobs/ab/notes.txt")
     assert await swept(yard) == where(yard, blob["forgotten"], blob["no row"], blob["replaced"])
     assert all(path.exists() for path in foreign), "not of Rondo"
