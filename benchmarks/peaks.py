@@ -110,8 +110,11 @@ class Peaks:
         self._roots[pid] = owner
 
     def mb(self) -> dict[str, dict[str, float]]:
-        """By owner and role: the largest sum over processes that lived at the same time."""
-        seen = list(self._seen.values())
+        """By owner and role: the largest sum over processes that lived at the same time.
+
+        What was seen once is not counted: a process between fork and exec shows the memory of its parent.
+        """
+        seen = [one for one in list(self._seen.values()) if one.last > one.first]
         found: dict[str, dict[str, float]] = {}
         for one in seen:
             beside = [other for other in seen if (other.owner, other.role) == (one.owner, one.role)]
@@ -122,7 +125,7 @@ class Peaks:
 
     def noise(self) -> dict[str, float]:
         """Processor seconds of the watched processes (started after the watch), and of others of this machine."""
-        watched, own = sum(one.cpu for one in self._seen.values()), cpu_seconds(os.getpid()) - self._own
+        watched, own = sum(one.cpu for one in list(self._seen.values())), cpu_seconds(os.getpid()) - self._own
         others = busy_seconds() - self._busy - watched - own
         return {"cpu_seconds": round(watched, 2), "cpu_seconds_of_others": round(max(0.0, others), 2)}
 

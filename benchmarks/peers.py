@@ -63,7 +63,7 @@ class Planned:
     @property
     def limit(self) -> float:
         """Seconds after which it has failed."""
-        return 120 + 8 * self.estimate
+        return 180 + 4 * self.estimate
 
     def command(self) -> list[str]:
         megabytes, clients = self.case.split("x")

@@ -106,7 +106,7 @@ class Processes:
     def __enter__(self) -> Self:
         if ctypes.CDLL(None, use_errno=True).prctl(SUBREAPER, 1, 0, 0, 0):
             raise Failed(f"prctl: {os.strerror(ctypes.get_errno())}")
-        signal.signal(signal.SIGTERM, _leave)
+        leave_in_order()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -127,6 +127,10 @@ class Processes:
                     pass
 
 
+def leave_in_order() -> None:
+    """SIGTERM from now on: this process leaves by the way of every ``finally``."""
+    signal.signal(signal.SIGTERM, _leave)
+
+
 def _leave(number: int, frame: FrameType | None) -> None:
-    """SIGTERM: leave by the way of every ``finally``."""
     sys.exit(128 + number)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -18,14 +19,28 @@ from typing import Any, cast
 
 from benchmarks import machine
 from benchmarks.case import Case, Failed, System, figures
+from benchmarks.processes import leave_in_order
 
 SYSTEMS = ("rondo", "nvflare", "flower")
 TUNINGS = ("default", "best")
 
 
+# Room on the disk, in models: a client keeps the model it got, the last one and its update; a server some more.
+MODELS_OF_CLIENT, MODELS_OF_SERVER = 3.1, 3
+
+
+def require_room(case: Case, folder: Path) -> None:
+    """Raises ``Failed`` where the disk of ``folder`` is too small: it fills for everybody on this machine."""
+    needed = (MODELS_OF_CLIENT * case.clients + MODELS_OF_SERVER) * case.megabytes / 1000
+    free = shutil.disk_usage(folder).free / 1e9
+    if needed > free:
+        raise Failed(f"needs {needed:.0f} GB of disk, {folder} has {free:.0f}; set TMPDIR to a larger one")
+
+
 def measure(system: str, case: Case, keep: Path | None = None) -> dict[str, Any]:
     """The figures. Logs and all else go away, unless they are to be kept in ``keep``. Raises ``Failed``."""
     module = cast(System, importlib.import_module(f"benchmarks.systems.{system}"))
+    require_room(case, keep.parent if keep else Path(tempfile.gettempdir()))
     if keep is not None:
         keep.mkdir(parents=True)
         found = module.measure(case, keep.resolve())
@@ -47,6 +62,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="a new folder in which logs and workspaces stay")
     chosen = parser.parse_args()
     case = Case(chosen.model_mb, chosen.clients, chosen.rounds, chosen.tuning, chosen.seconds)
+    leave_in_order()
     try:
         print(json.dumps(measure(chosen.system, case, chosen.keep)))
     except Failed as failure:

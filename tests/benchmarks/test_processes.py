@@ -36,6 +36,16 @@ with Peaks(lambda owner, args: "worker" if "child" in args else "server") as pea
     processes.wait_for("its memory", lambda: peaks.mb()["server"]["worker"] > 30, 30)
 print(json.dumps({"pid": pid, **peaks.mb()["server"]}))
 """
+GUARDED = """
+import subprocess, sys
+from benchmarks import peaks
+
+peaks.GUARD = 2.0  # of the memory there is: it is always too little
+with peaks.Peaks(lambda owner, args: "hog" if "hog" in args else "small") as watching:
+    hog = subprocess.Popen([sys.executable, "-c", "import signal; kept = b'x' * (60 << 20); signal.pause()", "hog"])
+    watching.watch("server", hog.pid)
+    print(hog.wait(), watching.guarded)
+"""
 # A launcher that ends at once and leaves a grandchild behind that ignores SIGTERM.
 ESCAPES = """
 import subprocess, sys
@@ -62,6 +72,11 @@ def test_the_peak_of_a_role_counts_what_it_started(tmp_path: Path) -> None:
     found = json.loads(subprocess.check_output([sys.executable, "-c", WATCH, tmp_path, GROWS], cwd=ROOT, text=True))
     assert found["server"] > 60 and 30 < found["worker"] < found["server"]
     assert not os.path.exists(f"/proc/{found['pid']}")
+
+
+def test_before_memory_runs_out_one_of_ours_is_killed_and_the_measurement_knows() -> None:
+    said = subprocess.check_output([sys.executable, "-c", GUARDED], cwd=ROOT, text=True)
+    assert said.startswith("-9 the memory guard killed server: ")
 
 
 @pytest.mark.parametrize("end", ["at once", "wait"])
