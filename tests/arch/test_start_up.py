@@ -37,6 +37,12 @@ def test_a_training_process_has_no_network_and_no_ledger(module: str) -> None:
     assert loaded(f"import {module}") & NOT_IN_A_WORKER == set()
 
 
+def test_a_client_holds_no_arrays() -> None:
+    """Not even to say which codecs it knows: models are for its workers."""
+    code = "import rondo.client.app; from rondo.base.rooms import listed; assert 'bf16' in listed('rondo.codecs')"
+    assert loaded(code) & {"numpy", "zstandard", "torch", "sqlalchemy"} == set()
+
+
 def test_what_is_loaded_is_seen() -> None:
     assert "numpy" in loaded("import numpy")
     assert "sqlalchemy" in loaded("import rondo.ledger.tables")

@@ -150,6 +150,31 @@ async def test_what_an_aggregator_remembers_goes_with_its_version(ledger: Ledger
     assert last is not None and last.memory == ("m3", 20) and last.files == {"d3", "m3"}
 
 
+async def test_what_clients_were_sent_goes_with_its_version(ledger: Ledger) -> None:
+    one, two = await ledger.do(add_run), await ledger.do(add_run)
+    for version, (digest, sent) in enumerate([("x", "s"), ("y", "s"), ("z", "t")]):
+        await ledger.do(add_model, one, version, digest, sent)
+    assert await ledger.do(models.is_kept, one, "s") and not await ledger.do(models.is_kept, one, "x")
+    assert not await ledger.do(models.is_kept, two, "s")
+    assert await ledger.do(models.forget, one, {1, 2}) == ["x"], "what was sent for x is what was sent for y"
+    assert await ledger.do(models.forget, one, {2}) == ["s", "y"]
+    assert not await ledger.do(models.is_kept, one, "s") and await ledger.do(models.is_kept, one, "t")
+
+
+async def test_the_last_update_that_counted_is_known(ledger: Ledger) -> None:
+    run = await ledger.do(add_run)
+    assert await ledger.do(rounds.last_counted, run, "a") is None
+    await ledger.do(runs.invite, run, "a", await ledger.do(runs.get, run), 1.0)
+    for number in (3, 4):
+        key = (run, number, "train")
+        await ledger.do(rounds.open_round, key, number, 1.0)
+        assert await ledger.do(rounds.accept, contribution(key, "a")) == ""
+    await ledger.do(rounds.open_round, (run, 5, "validate"), 5, 1.0)
+    assert await ledger.do(rounds.accept, contribution((run, 5, "validate"), "a")) == ""
+    assert await ledger.do(rounds.last_counted, run, "a") == 4
+    assert await ledger.do(rounds.last_counted, run, "b") is None
+
+
 async def test_versions_are_found_and_measured(ledger: Ledger) -> None:
     run = await ledger.do(add_run)
     assert await ledger.do(models.last, run) is None

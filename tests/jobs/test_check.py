@@ -178,3 +178,24 @@ def test_reading_a_job_loads_nothing_heavy() -> None:
 
 def test_the_code_of_the_tests_compiles() -> None:
     compile(CODE, "clinic.py", "exec")
+
+
+@pytest.mark.parametrize(
+    ("transfer", "says"),
+    [
+        ('up = "int7"', "job.toml [transfer] up: no 'int7' in codecs (did you mean 'int8'?)"),
+        (
+            'down = { name = "planes", leve = 3 }',
+            "job.toml [transfer] down: unknown key 'leve' (did you mean 'level'?)",
+        ),
+        ('down = "topk"', "job.toml [transfer] down: topk is for updates only"),
+        ('up = "coding"', "job.toml [transfer] up: no 'coding' in codecs"),
+    ],
+)
+def test_codecs_are_looked_into(tmp_path: Path, transfer: str, says: str) -> None:
+    job = make_job(tmp_path)
+    text = (job / "job.toml").read_text()
+    (job / "job.toml").write_text(f"{text}\n[transfer]\n{transfer}\n")
+    assert says in complaint(job)
+    (job / "job.toml").write_text(f'{text}\n[transfer]\nup = "int8"\ndown = "planes"\n')
+    check(job)

@@ -11,7 +11,7 @@ import pytest
 
 from rondo.base.errors import BadInput
 from rondo.jobs.job import Choice, Job, read_job
-from rondo.jobs.parts import ClientPart, ModelPart, ServerPart
+from rondo.jobs.parts import ClientPart, ModelPart, ServerPart, TransferPart
 from tests.jobs.folders import MODEL, fill, make_job
 
 FULL = """
@@ -323,3 +323,25 @@ def test_parts_made_by_hand_are_checked_alike() -> None:
             ServerPart(**values)
     with pytest.raises(ValueError, match="exactly one of"):
         ModelPart()
+
+
+def test_files_travel_as_they_are_unless_the_job_says_more(tmp_path: Path) -> None:
+    assert read(tmp_path, FULL).transfer == TransferPart()
+    assert TransferPart().chosen == {"up": None, "down": None}
+    coded = FULL + '[transfer]\nup = { name = "topk", fraction = 0.05 }\ndown = "bf16"\n'
+    up, down = Choice(name="topk", options={"fraction": 0.05}), Choice(name="bf16")
+    assert read(tmp_path, coded).transfer.chosen == {"up": up, "down": down}
+
+
+@pytest.mark.parametrize(
+    ("transfer", "says"),
+    [
+        ('upp = "int8"', "job.toml [transfer]: unknown key 'upp' (did you mean 'up'?)"),
+        ("up = 8", "job.toml [transfer] up: expected a table, got int"),
+        ('up = { name = "none", level = 3 }', "up: there is nothing to choose for none"),
+    ],
+)
+def test_a_wrong_transfer_is_refused(tmp_path: Path, transfer: str, says: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        read(tmp_path, f"{FULL}[transfer]\n{transfer}\n")
+    assert says in str(caught.value)

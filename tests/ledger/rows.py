@@ -44,8 +44,8 @@ def contribution(key: Key, client: str, **values: Any) -> Contribution:
     return replace(plain, **values)
 
 
-def add_model(tx: Tx, run: int, version: int, digest: str) -> None:
-    models.add(tx, Model(run, version, digest, 10, True, {}, {}, 1.0))
+def add_model(tx: Tx, run: int, version: int, digest: str, sent: str = "") -> None:
+    models.add(tx, Model(run, version, digest, 10, True, {}, {}, 1.0, sent))
 
 
 def ask(name: str, client: str = "a", at: float = 1.0) -> Ask:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from blake3 import blake3
 
+from rondo.base import rooms
 from rondo.base.errors import RondoError
 from rondo.net import methods
 from rondo.net.channel import Channel, open_channel
@@ -112,7 +113,9 @@ async def stranger(workspace: Path, role: str = "client") -> AsyncIterator[Stran
     """Log in with the kit in ``workspace``; say goodbye at the end."""
     kit = read_kit(workspace)
     async with open_channel(kit) as channel:
+        able = [f"codec:{name}" for name in rooms.names("rondo.codecs")]
         hello = pb.Hello(project=kit.project, name=kit.name, role=role, protocol=PROTOCOL, version="test")
+        hello.capabilities.extend(able)
         welcome = await channel.call(methods.REGISTER, hello, timeout=SOON)
         channel.token = welcome.token
         yield Stranger(channel, welcome.instance)

@@ -16,7 +16,7 @@ from typing import Any
 # point: (module, name in it, where: before or after the call, or after the first chunk of a stream)
 POINTS = {
     # the server, in the order of a round
-    "before the task is handed out": ("rondo.server.gateway", "_work", "before"),
+    "before the task is handed out": ("rondo.server.gateway", "work_of", "before"),
     "while a model goes down": ("rondo.server.gateway", "read_chunks", "chunk"),
     "while an update comes up": ("rondo.server.intake", "Intake._moving", "chunk"),
     "after it is spooled": ("rondo.server.intake", "Intake._count", "before"),

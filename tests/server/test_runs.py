@@ -19,6 +19,7 @@ from rondo.rounds import events as e
 from rondo.rounds.round import Plan, Round, Waiting
 from rondo.rounds.workflow import Step
 from rondo.server.models import Models
+from rondo.server.recoding import Made
 from rondo.server.rounds import Conductor, Mailbox, TrainingRound
 from rondo.tensors.digest import file_digest
 from rondo.tensors.files import write_tensors
@@ -188,7 +189,7 @@ async def test_updates_are_kept_for_as_many_rounds_as_the_job_says(tmp_path: Pat
         await made.client("a")
         await made.store.do(runs.invite, run, "a", row, 0.0)
         first = write_tensors(made.store.spool / ".first", {"w": np.zeros(3, np.float32)})
-        await Models(made.store, row, read_job(job)).begin(first, "test")
+        await Models(made.store, row, read_job(job)).begin(Made(first, first, {}), "test")
         async with open_worker(WorkerSpec("fold", log=tmp_path / "worker.log", tag="server")) as worker:
             await worker.ask({"do": "open", "kind": "fold"})
             for number in range(3):

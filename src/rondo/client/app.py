@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rondo.base.errors import ProtocolBroken, Refused, RondoError, YourFault
 from rondo.base.ids import new_token
+from rondo.base.rooms import listed
 from rondo.client.seat import Seat, site_secret, take_seat
 from rondo.client.tasks import Engagement, Place
 from rondo.client.telling import patiently, tell
@@ -65,7 +66,7 @@ class Client:
         self._seat.remember(self.instance, token)  # before it is used: a log-in whose answer is lost is asked for again
         hello = pb.Hello(
             project=self._kit.project, name=self._kit.name, protocol=PROTOCOL, version=self._version,
-            role="client", token=token,
+            role="client", token=token, capabilities=[f"codec:{name}" for name in listed("rondo.codecs")],
         )  # fmt: skip
         self._take(await patiently(lambda: self._register(hello), self._patient))
         log.info("Successfully registered client:%s for %s.", self.instance, self._kit.project)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rondo.base.errors import BadInput, Conflict, GaveUp, MachineFault, NotFound, Refused, RondoError, WorkerDied
 from rondo.base.spare import SPARE, drop_spares, give_up
+from rondo.client.passage import Answer, Passage, open_passage
 from rondo.client.telling import Say, Telling, describe, tell
 from rondo.jobs.job import Job, read_job
 from rondo.jobs.task import derive_seed
@@ -24,9 +24,6 @@ from rondo.wire import rondo_pb2 as pb
 from rondo.worker.host import TaskFailed, Worker, WorkerSpec, open_worker
 
 log = logging.getLogger("rondo.tasks")
-
-Answer = dict[str, Any]  # of a worker
-Filtering = tuple[Worker, list[dict[str, Any]]]
 
 
 @dataclass(frozen=True)
@@ -106,7 +103,7 @@ class Engagement:
         deaths = 0
         while True:
             try:
-                async with open_worker(self._spec("train")) as worker, self._filtering(job) as filtering:
+                async with open_worker(self._spec("train")) as worker, self._passage(job) as passage:
                     await worker.ask(self._opening(job))
                     if not self._ready:
                         self._ready = True
@@ -115,7 +112,7 @@ class Engagement:
                         self._hold("ready")
                     while True:
                         work = work or await self._work.get()
-                        await self._task(worker, filtering, work)
+                        await self._task(worker, passage, work)
                         self._telling.done()
                         work, deaths = None, 0
                         self._hold("ready")
@@ -133,6 +130,10 @@ class Engagement:
         folder, name = self._place.run_folder(self._order.number), self._place.instance
         code = self._place.code(self._order.number) if purpose == "train" else None
         return WorkerSpec(purpose, code=code, log=folder / f"{name}.log", tag=name, on_line=_show)
+
+    def _passage(self, job: Job) -> AbstractAsyncContextManager[Passage]:
+        place, number = self._place, self._order.number
+        return open_passage(job, self._spec("filter"), place.instance, place.run_folder(number), place.secret)
 
     def _opening(self, job: Job) -> dict[str, Any]:
         folder, code = self._place.run_folder(self._order.number), self._place.code(self._order.number)
@@ -156,9 +157,9 @@ class Engagement:
 
     # ---- one task
 
-    async def _task(self, worker: Worker, filtering: Filtering | None, work: pb.Work) -> None:
+    async def _task(self, worker: Worker, passage: Passage, work: pb.Work) -> None:
         try:
-            model = await self._model(work)
+            model = await passage.model(await self._model(work))
             out = model.with_name(f"{self._place.instance}.update")
             request = {"do": work.task, "round": work.round, "rounds": work.rounds, "model": str(model)}
             request |= {"out": str(out), "seed": derive_seed(work.seed, self._place.instance, work.round)}
@@ -173,7 +174,7 @@ class Engagement:
                 await self._report(pb.Report(run=self.run, round=work.round, measured=measured))
                 return
             answer["seconds"] = asyncio.get_running_loop().time() - began
-            await self._send(work, await self._filter(filtering, work, model, answer))
+            await self._send(work, await passage.update(work, model, answer))
             give_up(out)
         except WorkerDied:
             raise
@@ -193,29 +194,6 @@ class Engagement:
             if not (kept or other.name.endswith(".part")):
                 give_up(other)
         return into
-
-    @asynccontextmanager
-    async def _filtering(self, job: Job) -> AsyncIterator[Filtering | None]:
-        """The job's filters and the worker they run in, which never runs user code; None where it has none."""
-        if not job.client.filters:
-            yield None
-            return
-        async with open_worker(self._spec("filter")) as worker:
-            await worker.ask({"do": "open", "kind": "filter"})
-            yield worker, [{"name": one.name, "options": dict(one.options)} for one in job.client.filters]
-
-    async def _filter(self, filtering: Filtering | None, work: pb.Work, model: Path, answer: Answer) -> Answer:
-        """What goes wrong here keeps the update at home."""
-        if filtering is None:
-            return answer
-        worker, filters = filtering
-        out = model.with_name(f"{self._place.instance}.filtered")
-        request = {
-            "do": "filter", "model": str(model), "update": answer["path"], "kind": answer["kind"], "omitted": [],
-            "steps": answer["steps"], "filters": filters, "out": str(out),
-            "seed": derive_seed(self._place.secret, work.seed, self._place.instance, work.round),
-        }  # fmt: skip
-        return answer | await worker.ask(request)
 
     async def _send(self, work: pb.Work, answer: Answer) -> None:
         claim = pb.Claim(

@@ -296,9 +296,3 @@ def _most(codec: Codec, dtype: str, count: int) -> int:
 def _longest(model: Layout) -> int:
     """Bytes that the layout within a coded file may take: other writers' headers are longer than ours."""
     return min(MAX_HEADER, 4 * len(header_of(model.schema())) + _SLACK)
-
-
-def most_bytes(codec: Codec, model: Layout) -> int:
-    """Bytes that a coded file of these tensors takes at most; who offers more need not send it."""
-    data = sum(_LENGTH + _most(codec, tensor.dtype, count) for tensor, _, count in _segments(codec, model))
-    return PREFIX + _OUTER + _longest(model) + data

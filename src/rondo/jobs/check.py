@@ -43,7 +43,7 @@ def check_job(job: Job, folder: Path) -> None:
 
 
 def check_choices(job: Job) -> None:
-    """The aggregator, trainer and filters exist and take these options. Raises ``BadInput`` naming the place.
+    """Aggregator, trainer, filters and codecs exist and take these options. Raises ``BadInput`` naming the place.
 
     An aggregator that means nothing below some number of updates (``least_updates``) must get as many every round.
     """
@@ -57,6 +57,10 @@ def check_choices(job: Job) -> None:
         if job.server.min_clients < least:
             text = f"{choice.name} with these options needs {least} updates a round, min_clients is"
             raise BadInput(f"{text} {job.server.min_clients}", where=where, hint=f"min_clients = {least} or more")
+    down = job.transfer.chosen["down"]
+    if down and "down" not in rooms.pick("rondo.codecs", down.name).WAYS:
+        hint = "a model has no next one that makes up for what this one lost: use bf16, planes or none"
+        raise BadInput(f"{down.name} is for updates only", where=f"{FILE} [transfer] down", hint=hint)
 
 
 def check_files(job: Job, folder: Path) -> None:
@@ -94,6 +98,9 @@ def _choices(job: Job) -> Iterator[tuple[str, Choice, str]]:
     yield "trainers", job.client.trainer, f"{FILE} [client] trainer"
     for number, choice in enumerate(job.client.filters):
         yield "filters", choice, f"{FILE} [client] filters[{number}]"
+    for way, codec in job.transfer.chosen.items():
+        if codec:
+            yield "codecs", codec, f"{FILE} [transfer] {way}"
 
 
 def _file(folder: Path, name: str, where: str) -> None:

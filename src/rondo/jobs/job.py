@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rondo.base.errors import BadInput
 from rondo.jobs import native
-from rondo.jobs.parts import Choice, ClientPart, Job, ModelPart, ServerPart
+from rondo.jobs.parts import Choice, ClientPart, Job, ModelPart, ServerPart, TransferPart
 
-__all__ = ["Choice", "ClientPart", "Job", "ModelPart", "ServerPart", "read_job"]
+__all__ = ["Choice", "ClientPart", "Job", "ModelPart", "ServerPart", "TransferPart", "read_job"]
 
 # The file by which a form is known, and its reader.
 _READERS = ((native.FILE, native.read_native),)

@@ -11,11 +11,16 @@ import msgspec
 from rondo.base.errors import BadInput
 from rondo.base.options import Options, decode, nearest
 from rondo.jobs.folder import check_name
-from rondo.jobs.parts import Choice, ClientPart, Job, ModelPart, ServerPart
+from rondo.jobs.parts import Choice, ClientPart, Job, ModelPart, ServerPart, TransferPart
 from rondo.jobs.toml import read_toml
 
 FILE = "job.toml"
-SECTIONS: dict[str, type[Options]] = {"server": ServerPart, "model": ModelPart, "client": ClientPart}
+SECTIONS: dict[str, type[Options]] = {
+    "server": ServerPart,
+    "model": ModelPart,
+    "client": ClientPart,
+    "transfer": TransferPart,
+}
 
 
 class _Client(Options, frozen=True):
@@ -52,6 +57,7 @@ def read_native(folder: Path) -> Job:
             "server": _server(tables.get("server", {}), client.trainer),
             "model": _model(tables.get("model", {})),
             "client": client,
+            "transfer": _transfer(tables.get("transfer", {})),
         },
         FILE,
     )
@@ -103,6 +109,14 @@ def _client(table: object) -> ClientPart:
         trainer = _choice(raw.trainer, f"{where} trainer")
     filters = tuple(_choice(spec, f"{where} filters[{number}]") for number, spec in enumerate(raw.filters))
     return decode(ClientPart, {"trainer": trainer, "filters": filters, "attempts": raw.attempts}, where)
+
+
+def _transfer(table: object) -> TransferPart:
+    where = f"{FILE} [transfer]"
+    values = _table(table, where)
+    for way in values.keys() & {"up", "down"}:
+        values[way] = _choice(values[way], f"{where} {way}")
+    return decode(TransferPart, values, where)
 
 
 def _choice(spec: object, where: str) -> Choice:

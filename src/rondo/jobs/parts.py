@@ -164,6 +164,27 @@ class ClientPart(Options, frozen=True):
         within("attempts", self.attempts, 0, MOST_TRIES)
 
 
+class TransferPart(Options, frozen=True):
+    """How files travel: the codec for updates on their way ``up``, and for models on their way ``down``.
+
+    "none": as they are. A client that does not know one of the codecs takes no part. With one that loses something
+    updates are differences to the model that the site received, whatever the trainer returns.
+    """
+
+    up: Choice = Choice(name="none")
+    down: Choice = Choice(name="none")
+
+    def __post_init__(self) -> None:
+        for way, choice in self.chosen.items():
+            if choice is None and getattr(self, way).options:
+                raise ValueError(f"{way}: there is nothing to choose for none")
+
+    @property
+    def chosen(self) -> dict[str, Choice | None]:
+        """By way; None where files travel as they are."""
+        return {way: None if one.name == "none" else one for way, one in (("up", self.up), ("down", self.down))}
+
+
 class Job(Options, frozen=True):
     """A job, whoever wrote it and in whatever form."""
 
@@ -171,6 +192,7 @@ class Job(Options, frozen=True):
     server: ServerPart
     model: ModelPart
     client: ClientPart
+    transfer: TransferPart = TransferPart()
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, bindparam, insert, select, update
@@ -22,6 +22,9 @@ class Model:
     metrics: Mapping[str, float]
     provenance: Mapping[str, Any]
     at: float
+    sent: str = ""  # digest of the file that clients get, where it is not the model itself but what a codec made of it
+    sent_size: int = 0
+    codecs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by way, as the job names them
 
     @property
     def memory(self) -> tuple[str, int]:
@@ -32,7 +35,7 @@ class Model:
     @property
     def files(self) -> set[str]:
         """The digests of all files that belong to this version, and go with it."""
-        return {self.digest, self.memory[0]} - {""}
+        return {self.digest, self.memory[0], self.sent} - {""}
 
 
 @dataclass(frozen=True)
@@ -50,12 +53,14 @@ _OFFERED = select(offers).where(offers.c.upload == bindparam("upload"))
 _DROP = offers.delete().where(offers.c.upload == bindparam("upload"))
 _PUT = insert(offers)
 _KEPT = select(models.c.version).where(
-    models.c.run == bindparam("run"), models.c.digest == bindparam("digest"), models.c.kept
+    models.c.run == bindparam("run"), models.c.sent == bindparam("digest"), models.c.kept
 )
 
 
 def add(tx: Tx, model: Model) -> None:
-    tx.execute(insert(models).values(**model.__dict__))
+    """Where nothing else is sent to clients, the row says that the model itself is."""
+    sent = {"sent": model.sent or model.digest, "sent_size": model.sent_size or model.size}
+    tx.execute(insert(models).values(**{**model.__dict__, **sent}))
 
 
 def get(tx: Tx, run: int, version: int) -> Model | None:
@@ -76,7 +81,7 @@ def of_run(tx: Tx, run: int) -> list[Model]:
 
 
 def is_kept(tx: Tx, run: int, digest: str) -> bool:
-    """Whether ``digest`` is a model of ``run`` whose file is there."""
+    """Whether clients of ``run`` get a file of this digest as a model, and it is there."""
     return tx.execute(_KEPT, {"run": run, "digest": digest}).first() is not None
 
 

@@ -206,6 +206,12 @@ def declined(tx: Tx, key: Key) -> dict[str, Mapping[str, Any]]:
     return {row.client: row.failure for row in tx.execute(_DECLINED, _named(key))}
 
 
+def last_counted(tx: Tx, run: int, client: str) -> int | None:
+    """The round of the last update of ``client`` that counted in ``run``."""
+    c = contributions.c
+    return tx.execute(select(func.max(c.round)).where(c.run == run, c.client == client, c.task == "train")).scalar()
+
+
 def counts(tx: Tx, run: int) -> dict[str, tuple[int, int]]:
     """Per client: last accepted round, number of contributions."""
     query = (

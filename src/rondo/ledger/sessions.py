@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from sqlalchemy import bindparam, func, insert, select, update
 
@@ -24,6 +25,7 @@ class Session:
     joined_at: float
     seen_at: float
     leave: str
+    capabilities: Sequence[str] = field(default_factory=list)
 
 
 _BY_TOKEN = select(sessions).where(sessions.c.token == bindparam("token"))
@@ -54,6 +56,12 @@ def names(tx: Tx, role: str = "client") -> set[str]:
 def count(tx: Tx) -> int:
     query = select(func.count()).select_from(sessions).where(sessions.c.role == "client", sessions.c.state != "gone")
     return int(tx.execute(query).scalar_one())
+
+
+def able(tx: Tx, token: str, version: str, capabilities: Sequence[str]) -> None:
+    """What the client says it is and can: it may have come back as another version."""
+    values = {"version": version, "capabilities": list(capabilities)}
+    tx.execute(update(sessions).where(sessions.c.token == token).values(**values))
 
 
 def revive(tx: Tx, token: str, fingerprint: str, address: str, now: float) -> None:

@@ -44,6 +44,7 @@ sessions = Table(
     Column("joined_at", Float, nullable=False),
     Column("seen_at", Float, nullable=False),
     Column("leave", String(16), nullable=False, default=""),  # "", shutdown, restart: an order to this client
+    Column("capabilities", JSON, nullable=False),  # what this client says it can: ["codec:bf16", ...]
 )
 Index("sessions_instance", sessions.c.instance)
 
@@ -154,10 +155,13 @@ models = Table(
     Column("version", Integer, primary_key=True),
     Column("digest", String(80), nullable=False),
     Column("size", BigInteger, nullable=False),
-    Column("kept", Boolean, nullable=False),  # the file is still there
+    Column("kept", Boolean, nullable=False),  # the files are still there
     Column("metrics", JSON, nullable=False),
     Column("provenance", JSON, nullable=False),
     Column("at", Float, nullable=False),
+    Column("sent", String(80), nullable=False),  # the file that clients get: this one, or what a codec made of it
+    Column("sent_size", BigInteger, nullable=False),
+    Column("codecs", JSON, nullable=False),  # by way: {"up": {"name": ..., "options": ...}}
 )
 
 metrics = Table(

@@ -13,6 +13,7 @@ from rondo.ledger import models as model_rows
 from rondo.ledger import runs as rows
 from rondo.ledger.runs import Run
 from rondo.server.models import Models
+from rondo.server.recoding import recoding
 from rondo.server.store import Store
 from rondo.tensors.digest import FileInfo
 from rondo.worker.host import WorkerSpec, open_worker
@@ -36,7 +37,9 @@ async def first_model(store: Store, run: Run, job: Job, code: Path) -> None:
     async with open_worker(WorkerSpec("init", code=code, log=log, tag="server")) as worker:
         answer = await _unless_aborted(store, run, worker.ask(request, None))
     file = FileInfo(out, answer["digest"], answer["size"])
-    await Models(store, run, job).begin(file, job.model.file or job.model.function)
+    async with recoding(store, run, job, log) as coding:  # not where user code has run
+        made = await _unless_aborted(store, run, coding.made(file))
+    await Models(store, run, job).begin(made, job.model.file or job.model.function)
 
 
 async def together(*works: Coroutine[Any, Any, Any]) -> None:

@@ -19,6 +19,7 @@ from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import OPEN, Deployment, Run
 from rondo.rounds.events import Aborted, ClientJoined, ClientLeft
 from rondo.rounds.orders import TAKING_PART, failure
+from rondo.server.dispatch import see_able
 from rondo.server.lines import client_lines
 from rondo.server.runs import Runs
 from rondo.server.store import Store
@@ -203,6 +204,7 @@ class ServerDesk:
                 raise Conflict("Client already in training.")
             if runs.is_full(tx, under_way[0]):
                 raise Conflict(f"{under_way[0].max_clients} clients take part already: the job's max_clients")
+            see_able(tx, self._store.run_folder(under_way[0].number) / "mmar_server", client)
             run = under_way[0].id
             runs.invite(tx, run, client, deployment, self._store.clock.now())
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from rondo.base.errors import YourFault
+from rondo.base.errors import Conflict, YourFault
 from rondo.jobs.facts import package_facts
-from rondo.jobs.job import Job
+from rondo.jobs.job import Job, read_job
 from rondo.ledger import events as event_rows
 from rondo.ledger import runs as rows
 from rondo.ledger import sessions as session_rows
 from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import Run
+from rondo.ledger.sessions import Session
 from rondo.policy.actions import Action
 from rondo.rounds import events as e
 from rondo.rounds.orders import TAKING_PART
@@ -23,11 +24,13 @@ from rondo.rounds.round import Plan, Round, Waiting
 from rondo.server.rights import Rights
 from rondo.server.store import Store
 
+Welcome = Callable[[Session], str]  # why a client is not to take part; "" where it is welcome
+
 
 class Dispatch:
     """The stage on which the gate before round one is played."""
 
-    def __init__(self, store: Store, run: Run, job: Job, welcome: Callable[[str], bool]) -> None:
+    def __init__(self, store: Store, run: Run, job: Job, welcome: Welcome) -> None:
         self._store = store
         self._run = run
         self._job = job
@@ -46,11 +49,10 @@ class Dispatch:
         """Who takes part, and who is here."""
         now, here = self._store.clock.now(), session_rows.present(tx)
         for session in here:
-            if not join(tx, self._run.id, session.instance, now, self._welcome(session.name)):
-                why = "whoever submitted the run may not use this site, or the run is full"
-                event_rows.record(
-                    tx, now, self._run.id, "client_not_invited", {"client": session.instance, "reason": why}
-                )
+            why = self._welcome(session)
+            if not join(tx, self._run.id, session.instance, now, not why):
+                data = {"client": session.instance, "reason": why or "the run is full"}
+                event_rows.record(tx, now, self._run.id, "client_not_invited", data)
         return rows.taking_part(tx, self._run.id), {session.instance for session in here}
 
     async def enough(self) -> None:
@@ -70,19 +72,37 @@ class Dispatch:
         """The run's own row says so."""
 
 
-def welcoming(rights: Rights, run: Run, code: Path) -> Callable[[str], bool]:
+def welcoming(rights: Rights, run: Run, code: Path) -> Welcome:
     """Whether whoever submitted ``run`` may deploy its package (unpacked in ``code``) to, and train it at, the site
-    of a kit. Where everybody is invited, this decides who everybody is."""
+    of a client, which knows the run's codecs. Where everybody is invited, this decides who everybody is."""
 
-    def welcome(kit: str) -> bool:
+    def welcome(session: Session) -> str:
         try:
-            rights.check(run.by, Action.DEPLOY, [kit], package_facts(code))
-            rights.check(run.by, Action.TRAIN, [kit])
+            rights.check(run.by, Action.DEPLOY, [session.name], package_facts(code))
+            rights.check(run.by, Action.TRAIN, [session.name])
+            return unable(read_job(code), session)
         except YourFault:
-            return False
-        return True
+            return "whoever submitted the run may not use this site"
 
     return welcome
+
+
+def unable(job: Job, session: Session) -> str:
+    """Why this client cannot take part in the job; "" where it can."""
+    wanted = {choice.name for choice in job.transfer.chosen.values() if choice}
+    unknown = sorted(name for name in wanted if f"codec:{name}" not in session.capabilities)
+    if not unknown:
+        return ""
+    return f"its Rondo {session.version} does not know the codec {' and '.join(unknown)}: upgrade the client"
+
+
+def see_able(tx: Tx, code: Path, client: str) -> None:
+    """Raises ``Conflict`` for a client who cannot take part in the job unpacked in ``code``. Where it is not there yet
+    the client says so itself, before it is prepared."""
+    for session in session_rows.present(tx):
+        why = unable(read_job(code), session) if session.instance == client and code.is_dir() else ""
+        if why:
+            raise Conflict(f"{client} cannot take part: {why}")
 
 
 def open_to(tx: Tx, client: str) -> Run | None:

@@ -33,10 +33,9 @@ class Folded:
         return cls(_file(answer), memory, answer["weights"])
 
     def keep(self, blobs: BlobStore) -> None:
-        """Give the files to the store."""
-        for file in (self.model, self.memory):
-            if file is not None:
-                blobs.adopt(file.path, file.digest)
+        """Give the memory to the store. (The model goes there with what clients are sent for it.)"""
+        if self.memory is not None:
+            blobs.adopt(self.memory.path, self.memory.digest)
 
     @property
     def remembered(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing, suppress
 
 from rondo.base.errors import BadInput, NotFound
-from rondo.ledger import asks, models, rounds, runs
+from rondo.ledger import asks, rounds, runs
 from rondo.ledger import sessions as session_rows
 from rondo.ledger.ledger import Tx
 from rondo.ledger.sessions import Session
@@ -16,6 +16,7 @@ from rondo.net.transfer import OFFSET, UPLOAD, read_chunks
 from rondo.net.tuning import SMALL
 from rondo.policy.actions import Action
 from rondo.rounds import orders
+from rondo.server.handing import may_pull, work_of
 from rondo.server.intake import Intake
 from rondo.server.reports import Reports
 from rondo.server.rights import Rights
@@ -96,7 +97,7 @@ class Gateway:
         session = await self._sessions.who(call, "client", "admin")
         if session.role == "admin":
             self._rights.check(session.name, Action.VIEW)
-        elif not await self._store.read(_may_pull, session.instance, request.file.digest):
+        elif not await self._store.read(may_pull, session.instance, request.file.digest):
             raise NotFound("this file is not, or no longer, for this client", where=request.file.digest)
         async with aclosing(read_chunks(self._store.blobs.local(request.file.digest), request.offset)) as chunks:
             async for chunk in chunks:
@@ -137,17 +138,12 @@ def _order(tx: Tx, session: Session, holding: pb.Holding) -> pb.Order:
             )
             return pb.Order(engage=about)
         case orders.Work() if engaged and this:
-            model = models.get(tx, this.run, this.version)
-            if model is not None:
-                return pb.Order(work=_work(engaged[0], this, model))
+            work = work_of(tx, engaged[0], this, session.instance)
+            if work is not None:
+                return pb.Order(work=work)
         case orders.Nothing(waiting_for):
             return pb.Order(nothing=pb.Nothing(waiting_for=waiting_for))
     return pb.Order(nothing=pb.Nothing())
-
-
-def _work(run: runs.Run, this: rounds.RoundRow, model: models.Model) -> pb.Work:
-    ref = pb.FileRef(digest=model.digest, size=model.size)
-    return pb.Work(run=run.id, round=this.round, rounds=run.num_rounds, task=this.task, model=ref, seed=run.seed)
 
 
 def _why_recalled(tx: Tx, run: int) -> str:
@@ -160,9 +156,3 @@ def _acknowledged(tx: Tx, client: str, run: int, now: float) -> None:
     part = runs.participant(tx, run, client)
     if part is not None and part.state == "invited":
         runs.set_participant(tx, (run, client), "preparing", now)
-
-
-def _may_pull(tx: Tx, client: str, digest: str) -> bool:
-    """A client may fetch the packages it was given and the models of the run it takes part in."""
-    engaged = runs.engagement(tx, client)
-    return (engaged is not None and models.is_kept(tx, engaged[0].id, digest)) or runs.given(tx, client, digest)

@@ -19,15 +19,14 @@ from rondo.net.part import part_size
 from rondo.net.transfer import receive
 from rondo.rounds.events import UpdateArrived
 from rondo.server import offers
+from rondo.server.arrival import Check, check_of
 from rondo.server.claims import check_claim, check_metrics, check_samples
 from rondo.server.rights import Rights
 from rondo.server.runs import Runs
 from rondo.server.sessions import Sessions
 from rondo.server.staging import Staging
 from rondo.server.store import Store
-from rondo.tensors.check import StreamCheck
 from rondo.tensors.digest import parse_digest
-from rondo.tensors.layout import read_layout
 from rondo.wire import rondo_pb2 as pb
 
 
@@ -84,7 +83,7 @@ class Intake:
         return reply
 
     async def _settle(
-        self, session: Session, offer: pb.Offer, into: Path, model: Model | None, seen: StreamCheck | None = None
+        self, session: Session, offer: pb.Offer, into: Path, model: Model | None, seen: Check | None = None
     ) -> pb.PushReply:
         """The file is whole: see that it is sound (``seen``: it was looked at while it came), then let it count."""
         try:
@@ -126,11 +125,10 @@ class Intake:
             await self._refused(session, offer.update, str(error))
             raise
 
-    def _check(self, session: Session, claim: pb.Claim, model: Model | None) -> StreamCheck:
+    def _check(self, session: Session, claim: pb.Claim, model: Model | None) -> Check:
         if model is None:
             raise BadInput(f"Contribution refused: round {claim.round} of run {claim.run} is not open")
-        expected = read_layout(self._store.blobs.local(model.digest))
-        return StreamCheck(expected, frozenset(claim.omitted), f"update of {session.instance}")
+        return check_of(model, self._store.blobs.local(model.digest), claim, f"update of {session.instance}")
 
     async def _count(self, session: Session, offer: pb.Offer) -> pb.PushReply:
         """The file is whole and sound: now the row, and with it the contribution counts."""

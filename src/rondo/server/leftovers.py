@@ -26,7 +26,7 @@ from rondo.wire import rondo_pb2 as pb
 
 PATIENT = 7 * 86400.0  # seconds that a person may take to go on with the upload of a package
 
-_MADE = re.compile(r"\.[a-z]+-(\d+)")  # a file on its way into the store, by the id of the run it is made for
+_MADE = re.compile(r"\.[a-z]+-(\d+)")  # on its way into a model or into the store, by the id of the run
 _WRITING = re.compile(r"\..*\.(\d+)\.part")  # what a process writes, with its pid
 _HALF = re.compile(r"\.(?:.*\.new|\..*\.new\.\w+\.part|.*\.\d+\.part)")  # unpacked or written, until it is whole
 _MARK = re.compile(r"\.([^.].*)\.digest")  # beside an unpacked package
@@ -119,11 +119,11 @@ def spool(folder: Path) -> Iterator[Seen]:
     for entry in entries(folder / "spool"):
         if entry.name == SPARE:
             continue
-        if entry.is_dir():
+        if _MADE.fullmatch(entry.name):
+            yield entry, size_of(entry), "models that were never committed", _made(entry.name)
+        elif entry.is_dir():
             for file in (file for file in entries(entry) if file.name != SPARE):
                 yield file, size_of(file), "updates and uploads of rounds that are over", _upload(entry.name, file.name)
-        elif _MADE.fullmatch(entry.name):
-            yield entry, size_of(entry), "models that were never committed", _made(entry.name)
         else:
             yield entry, size_of(entry), "files of workers that were killed", _written(entry.name)
 

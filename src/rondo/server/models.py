@@ -14,8 +14,8 @@ from rondo.ledger.rounds import Contribution, Key
 from rondo.ledger.runs import Run
 from rondo.server.folded import Folded
 from rondo.server.metrics import average
+from rondo.server.recoding import Made
 from rondo.server.store import Store
-from rondo.tensors.digest import FileInfo
 
 
 class Models:
@@ -24,14 +24,13 @@ class Models:
         self._run = run
         self._job = job
 
-    async def begin(self, file: FileInfo, source: str) -> None:
+    async def begin(self, made: Made, source: str) -> None:
         """Version ``start_round``: what the first round starts from."""
-        self._store.blobs.adopt(file.path, file.digest)
-        model = self._model(self._run.start_round, file, {"source": source, "job": self._run.package})
+        model = self._model(self._run.start_round, made, {"source": source, "job": self._run.package})
         await self._store.do(_begin, model)
         self._link(model.digest, "FL_global_model.safetensors")
 
-    async def commit(self, key: Key, folded: Folded, updates: Sequence[Contribution]) -> None:
+    async def commit(self, key: Key, folded: Folded, made: Made, updates: Sequence[Contribution]) -> None:
         """Round and version ``round + 1`` become true together; then the files follow."""
         folded.keep(self._store.blobs)
         weights = folded.weights
@@ -40,7 +39,7 @@ class Models:
         ]
         provenance = {"run": self._run.id, "round": key[1], "contributors": contributors, "job": self._run.package}
         provenance |= {"aggregator": self._job.server.aggregator.name, **folded.remembered}
-        model = self._model(key[1] + 1, folded.model, provenance)
+        model = self._model(key[1] + 1, made, provenance)
         averages = average(updates)
 
         def write(tx: Tx) -> tuple[list[str], str]:
@@ -99,10 +98,13 @@ class Models:
             return None
         return models.get(tx, run.id, version)
 
-    def _model(self, version: int, file: FileInfo, provenance: dict[str, Any]) -> models.Model:
+    def _model(self, version: int, made: Made, provenance: dict[str, Any]) -> models.Model:
+        """The row of a new version, whose files are the store's from now on."""
+        made.keep(self._store.blobs)
         return models.Model(
-            self._run.id, version, file.digest, file.size, True, {}, provenance, self._store.clock.now()
-        )
+            self._run.id, version, made.file.digest, made.file.size, True, {}, provenance, self._store.clock.now(),
+            made.sent.digest, made.sent.size, made.codecs,
+        )  # fmt: skip
 
     def _tidy(self, forgotten: list[str], best: str) -> None:
         if best:

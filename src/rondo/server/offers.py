@@ -9,10 +9,8 @@ from rondo.base.ids import token_hash
 from rondo.ledger import models, rounds
 from rondo.ledger.ledger import Tx
 from rondo.net.part import keep
-from rondo.tensors.check import StreamCheck
+from rondo.server.arrival import Check, cannot_count
 from rondo.wire import rondo_pb2 as pb
-
-HEADER_SLACK = 1 << 20  # bytes by which an update's header may exceed the model's
 
 
 def name_of(client: str, offer: pb.Offer) -> str:
@@ -30,8 +28,8 @@ def take(tx: Tx, client: str, offer: pb.Offer, now: float) -> tuple[bool, str, m
             return True, "", None
         reason = rounds.refusal(tx, claim.run, claim.round, "train", client)
         model = None if reason else base(tx, claim)
-        if model and file.size > model.size + HEADER_SLACK:
-            reason = f"Contribution refused: {file.size} bytes of {client} for a model of {model.size} bytes"
+        if model:
+            reason = cannot_count(model, offer, client)
         if reason:
             return False, reason, None
     if not file.content:
@@ -68,7 +66,7 @@ def make_room(into: Path, offer: pb.Offer) -> bool:
         return into.exists()
 
 
-def feed(check: StreamCheck, path: Path) -> None:
+def feed(check: Check, path: Path) -> None:
     """Check a file that is here already."""
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):

@@ -26,6 +26,7 @@ from rondo.server.folded import Folded, made_for
 from rondo.server.keeping import drop_updates, keep_updates
 from rondo.server.metrics import append_metrics
 from rondo.server.models import Models
+from rondo.server.recoding import Made, Recoding
 from rondo.server.store import Store
 from rondo.worker.host import Worker
 
@@ -139,7 +140,9 @@ class TrainingRound:
         self._step = step
         self._key: Key = (run.id, step.round, step.task)
         self._updates: Sequence[Contribution] = ()
+        self._recoding = Recoding(store, run, job, worker)
         self._folded: Folded | None = None
+        self._made: Made | None = None
 
     async def open(self) -> tuple[Round, list[e.Event]]:
         """Open the round or find it as it was; the news is what a driver that lived through it would have had."""
@@ -180,6 +183,7 @@ class TrainingRound:
             if self._step.task == "train":
                 await self._store.record(self._run.id, "round_folding", {"round": self._step.round})
                 self._folded = await self._fold_files()
+                self._made = await self._recoding.made(self._folded.model)
             return e.Folded()
         except MachineFault:
             raise
@@ -194,19 +198,15 @@ class TrainingRound:
         model = await self._store.read(model_rows.get, self._run.id, self._step.version)
         assert model is not None
         weights, choice = self._weights(), self._job.server.aggregator
-        updates = [
-            {
-                "site": u.client,
-                "path": str(self._store.upload(u.client, u.digest)),
-                "kind": u.kind,
-                "omitted": list(u.omitted),
-            }
-            | {"weight": weights[u.client]}
-            for u in self._updates
-        ]
         rule = {"name": choice.name, "options": dict(choice.options)}
-        request = {"do": "fold", "contributions": updates, "rule": rule, **made_for(self._store, self._run.id, model)}
-        return Folded.of(await self._worker.ask(request, None))
+        async with self._recoding.plain(self._updates, model.size) as paths:
+            updates = [
+                {"site": u.client, "path": str(paths[u.client]), "kind": u.kind, "omitted": list(u.omitted)}
+                | {"weight": weights[u.client]}
+                for u in self._updates
+            ]
+            request = {"do": "fold", "contributions": updates, "rule": rule}
+            return Folded.of(await self._worker.ask(request | made_for(self._store, self._run.id, model), None))
 
     def _weights(self) -> Mapping[str, float]:
         """Spec 12.1: the site's weight times what the job weighs by; the aggregator normalises."""
@@ -220,9 +220,9 @@ class TrainingRound:
             await self._models.measure(self._key, self._updates)
             await asyncio.to_thread(append_metrics, folder, self._updates)
             return
-        assert self._folded is not None
+        assert self._folded is not None and self._made is not None
         keep_updates(self._store, self._run, self._step.round, self._updates, self._job.server.keep_updates)
-        await self._models.commit(self._key, self._folded, self._updates)
+        await self._models.commit(self._key, self._folded, self._made, self._updates)
         await asyncio.to_thread(append_metrics, folder, self._updates)
         await asyncio.to_thread(drop_updates, self._store, self._updates)
 

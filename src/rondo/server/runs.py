@@ -74,10 +74,12 @@ class Runs:
         run = await self._store.read(open_to, client)
         if run is None:
             return
-        welcome = await asyncio.to_thread(welcoming, self._rights, run, self._code(run))
-        if await self._store.do(join, run.id, client, self._store.clock.now(), welcome(session.name)):
+        why = await asyncio.to_thread(welcoming(self._rights, run, self._code(run)), session)
+        if await self._store.do(join, run.id, client, self._store.clock.now(), not why):
             self.tell(run.id, e.ClientJoined(client))
             self._store.bell.ring(f"client:{client}")
+        elif why:
+            await self._store.record(run.id, "client_not_invited", {"client": client, "reason": why})
 
     def _code(self, run: Run) -> Path:
         return self._store.run_folder(run.number) / "mmar_server"
@@ -163,7 +165,7 @@ class Runs:
         if run.invites == "all" and run.state in ("submitted", "dispatching"):
             self._dispatching = True
             try:
-                welcome = await asyncio.to_thread(welcoming, self._rights, run, self._code(run))
+                welcome = welcoming(self._rights, run, self._code(run))
                 await self._conduct(run, Dispatch(self._store, run, job, welcome))
             finally:
                 self._dispatching = False

@@ -32,6 +32,7 @@ log = logging.getLogger("rondo.sessions")
 HEARTBEAT = 60.0  # seconds, as in Clara
 AWAY_AFTER = 3.0  # seconds without a call before people are told
 ADMIN_IDLE = 3600.0  # seconds without a call until an admin has to log in again (spec 3.3)
+MOST_CAPABILITIES = 100
 SWEEP = 1.0  # seconds between looks at the table
 
 
@@ -117,21 +118,24 @@ class Sessions:
 
     def _admit(self, tx: Tx, hello: pb.Hello, peer: Peer) -> tuple[Session, str, bool]:
         now = self._store.clock.now()
+        said = [word[:64] for word in hello.capabilities[:MOST_CAPABILITIES]]
         taken = rows.names(tx, hello.role)
         earlier = rows.by_token(tx, token_hash(hello.token)) if hello.token else None
         own = earlier is not None and (earlier.name, earlier.role) == (peer.common_name, hello.role)
         if earlier and own and (earlier.state != "gone" or earlier.instance not in taken):
             self._room_for(hello.role, len(taken) - (earlier.instance in taken))
             rows.revive(tx, earlier.token, peer.fingerprint, peer.address, now)
+            rows.able(tx, earlier.token, hello.version[:32], said)
             events.record(tx, now, 0, "client_back", {"client": earlier.instance})
-            return replace(earlier, fingerprint=peer.fingerprint, state="here", leave=""), hello.token, False
+            now_here = replace(earlier, fingerprint=peer.fingerprint, state="here", leave="")
+            return replace(now_here, version=hello.version[:32], capabilities=said), hello.token, False
         self._room_for(hello.role, len(taken))
         # A client makes its token itself, and keeps it before it asks: an answer that is lost is only asked for again.
         token = hello.token if earlier is None and is_token(hello.token) else new_token()
         instance = hello.name if hello.role == "admin" else _instance(hello.name, taken)
         session = Session(
             token_hash(token), instance, hello.name, hello.role, peer.fingerprint, peer.address, hello.version[:32],
-            "here", "", now, now, "",
+            "here", "", now, now, "", said,
         )  # fmt: skip
         rows.add(tx, session)
         if hello.role == "client":

@@ -123,20 +123,22 @@ class Engage(_message.Message):
     def __init__(self, run: _Optional[int] = ..., number: _Optional[int] = ..., job: _Optional[str] = ..., package: _Optional[_Union[FileRef, _Mapping]] = ..., seed: _Optional[str] = ...) -> None: ...
 
 class Work(_message.Message):
-    __slots__ = ("run", "round", "rounds", "task", "model", "seed")
+    __slots__ = ("run", "round", "rounds", "task", "model", "seed", "counted")
     RUN_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
     ROUNDS_FIELD_NUMBER: _ClassVar[int]
     TASK_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    COUNTED_FIELD_NUMBER: _ClassVar[int]
     run: int
     round: int
     rounds: int
     task: str
     model: FileRef
     seed: str
-    def __init__(self, run: _Optional[int] = ..., round: _Optional[int] = ..., rounds: _Optional[int] = ..., task: _Optional[str] = ..., model: _Optional[_Union[FileRef, _Mapping]] = ..., seed: _Optional[str] = ...) -> None: ...
+    counted: int
+    def __init__(self, run: _Optional[int] = ..., round: _Optional[int] = ..., rounds: _Optional[int] = ..., task: _Optional[str] = ..., model: _Optional[_Union[FileRef, _Mapping]] = ..., seed: _Optional[str] = ..., counted: _Optional[int] = ...) -> None: ...
 
 class Recall(_message.Message):
     __slots__ = ("run", "reason")

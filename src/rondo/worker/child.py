@@ -65,11 +65,11 @@ class Child:
             case "open" if request["kind"] == "train":
                 return self._open_trainer(request)
             case "open":
-                _lazy("work").prepare(request["kind"])
+                _lazy("work").prepare(request)
                 return {"say": "ready"}
             case ("train" | "validate") as work if self._trainer is not None:
                 return {"say": "done", **getattr(_lazy("tasks"), work)(self._trainer, request, self._site)}
-            case ("init" | "fold" | "filter") as work:
+            case ("init" | "fold" | "filter" | "encode" | "decode") as work:
                 return {"say": "done", **getattr(_lazy("work"), work)(request, self._channel.progress)}
             case unknown:
                 raise ValueError(f"this worker cannot {unknown!r}")

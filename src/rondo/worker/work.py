@@ -1,4 +1,4 @@
-"""What a worker does besides training: make the first model, fold updates, run filters. Files in, files out."""
+"""What a worker does besides training: make the first model, fold, filter, code, decode. Files in, files out."""
 
 from __future__ import annotations
 
@@ -19,12 +19,21 @@ Tell = Callable[[float, str], None]
 
 # Rooms beside this one are reached by name and only when asked for: a worker pays for what it does.
 _FOLDING, _AGGREGATE, _CHAIN = "rondo.aggregate.folding", "rondo.aggregate.seam", "rondo.filters.chain"
+_CODEC, _CODING = "rondo.codecs.seam", "rondo.codecs.coding"
 
 
-def prepare(kind: str) -> None:
-    """Import what work of this kind needs, so that the first request does not wait for it."""
-    for module in {"fold": (_FOLDING, _AGGREGATE), "filter": (_CHAIN,)}.get(kind, ()):
+def prepare(request: Request) -> None:
+    """Import what work of this kind needs, so that the first request does not wait for it.
+
+    Raises ``NotFound`` or ``BadInput`` for ``filters`` or ``codecs`` that cannot be had here, before anybody trains.
+    """
+    for module in {"fold": (_FOLDING, _AGGREGATE), "filter": (_CHAIN,)}.get(request["kind"], ()):
         importlib.import_module(module)
+    if request.get("filters"):
+        importlib.import_module(_CHAIN).check_filters([(one["name"], one["options"]) for one in request["filters"]])
+    for one in request.get("codecs", ()):
+        _codec(one)
+        importlib.import_module(_CODING)
 
 
 def init(request: Request, _: Tell) -> dict[str, Any]:
@@ -85,14 +94,41 @@ def fold(request: Request, tell: Tell) -> dict[str, Any]:
 
 
 def filter(request: Request, _: Tell) -> dict[str, Any]:
-    """Run filters over an update file; the result is a difference to the model received."""
+    """Run filters over an update file; the result is a difference to the model received.
+
+    Without filters the update stays as it is, unless one of the run's ``codecs`` loses something.
+    """
     chain = importlib.import_module(_CHAIN)
+    filters = [(one["name"], one["options"]) for one in request["filters"]]
+    if not filters and all(_codec(one).lossless for one in request["codecs"]):
+        return {}
     update = chain.UpdateFile(
         Path(request["update"]), request["kind"], frozenset(request["omitted"]), float(request["steps"])
     )
-    filters = [(one["name"], one["options"]) for one in request["filters"]]
     result = chain.run_chain(Path(request["model"]), update, filters, int(request["seed"]), Path(request["out"]))
     return {**_described(result.file), "kind": result.kind, "omitted": sorted(result.omitted)}
+
+
+def encode(request: Request, _: Tell) -> dict[str, Any]:
+    """Code the file ``source`` into ``out``.
+
+    With feedback: what the file ``before`` says ("": none) was lost is added, and what is lost now goes to ``after``.
+    """
+    coding, codec, feedback = importlib.import_module(_CODING), _codec(request["codec"]), None
+    if codec.feedback:
+        before = Path(request["before"]) if request["before"] else None
+        feedback = coding.Feedback(before, Path(request["after"]))
+    return _described(coding.encode(codec, Path(request["source"]), Path(request["out"]), feedback))
+
+
+def decode(request: Request, _: Tell) -> dict[str, Any]:
+    """Decode the file ``source`` into ``out``."""
+    coding = importlib.import_module(_CODING)
+    return _described(coding.decode(_codec(request["codec"]), Path(request["source"]), Path(request["out"])))
+
+
+def _codec(choice: Mapping[str, Any]) -> Any:
+    return importlib.import_module(_CODEC).build_codec(choice["name"], choice["options"])
 
 
 def _described(file: FileInfo) -> dict[str, Any]:
