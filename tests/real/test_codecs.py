@@ -55,7 +55,7 @@ def expected(folder: Path) -> str:
             coded = encode(up, diff, folder / "coded", Feedback(before[site], after)).path
             before[site] = after
             sent.append(Contribution(site, decode(up, coded, folder / f"plain-{site}").path, "diff", samples))
-        model = fold(model, sent, build_rule("mean", {}), folder / str(number + 1)).path
+        model = fold(model, sent, build_rule("mean", {}), folder / str(number + 1)).model.path
     return fold_digest(model)
 
 
