@@ -54,10 +54,12 @@ async def test_updates_of_rounds_that_are_over_go_and_those_that_count_stay(yard
     lost = yard.spooled("b", "adopted by nobody: the server died before its row")
     part = yard.spooled("b", "half of an update", ".part")
     made = yard.put(f"spool/.folded-{going_on}")
-    left = [yard.put(f"spool/.{word}-{ended}") for word in ("folded", "first")]
+    decoded = yard.put(f"spool/.plain-{going_on}/a")
+    left = [yard.put(f"spool/.{word}-{ended}") for word in ("folded", "first", "coded")]
+    left += [yard.put(f"spool/.plain-{ended}/{client}") for client in "ab"]
     left += [yard.put("spool/..folded-7.99999999.part"), yard.put("spool/what is this")]
     assert await swept(yard) == where(yard, over, lost, part, *left)
-    assert counts.path.exists() and made.exists()
+    assert counts.path.exists() and made.exists() and decoded.exists()
     assert not (yard.store.spool / "b").exists(), "an empty folder"
 
 
@@ -106,6 +108,8 @@ async def test_blobs_that_no_row_keeps_go(yard: Yard) -> None:
         await yard.store.do(models.add, model)
     remembers = {"memory": {"digest": yard.blob("momentum").digest, "size": 8}}
     await yard.store.do(models.add, models.Model(run, 9, blob["kept"].digest, 1, True, {}, remembers, 1.0))
+    sent = yard.blob("sent for it")
+    await yard.store.do(models.add, models.Model(run, 10, blob["kept"].digest, 1, True, {}, {}, 1.0, sent.digest, 8))
     foreign = yard.put("blobs/README"), yard.put("blobs/ab/notes.txt")
     assert await swept(yard) == where(yard, blob["forgotten"], blob["no row"], blob["replaced"])
     assert all(path.exists() for path in foreign), "not of Rondo"
@@ -120,8 +124,8 @@ def test_no_column_that_names_a_file_is_forgotten() -> None:
         if getattr(column.type, "length", None) == 80
     }
     assert digests == {
-        "contributions.digest", "deployments.package", "models.digest", "offers.digest", "packages.digest",
-        "participants.package", "runs.package",
+        "contributions.digest", "deployments.package", "models.digest", "models.sent", "offers.digest",
+        "packages.digest", "participants.package", "runs.package",
     }  # fmt: skip
 
 
