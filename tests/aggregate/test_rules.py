@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rondo.aggregate._sorting import sorted_rows
+from rondo.aggregate._sorting import between, ranked
 from rondo.aggregate.seam import Column, Fold, Remembers, Survey, build_rule
 from rondo.base.errors import BadInput, NotFound
 
@@ -60,10 +60,27 @@ def test_trimming_a_hundred_sites_takes_the_number_people_expect() -> None:
     assert column("trimmed_mean", values, {"trim": 0.29}) == [1.0]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 13, 32, 67])
-def test_rows_are_sorted(count: int) -> None:
-    rows = np.random.default_rng(count).integers(0, 9, (count, 50)).astype(np.float64)
-    assert np.array_equal(sorted_rows(list(rows.copy())), np.sort(rows, axis=0))
+def test_rows_are_sorted(count: int, dtype: type) -> None:
+    rows = np.random.default_rng(count).integers(0, 9, (count, 50)).astype(dtype)
+    ordered = np.sort(rows, axis=0)
+    for first, last in ((0, count), (count // 2, count // 2 + 1), (0, 1), (count - 1, count)):
+        assert np.array_equal(ranked(list(rows.copy()), first, last), ordered[first:last])
+    for cut in {0, 1, count // 3, (count - 1) // 2}:
+        if 2 * cut < count:
+            kept = np.sort(between(list(rows.copy()), cut), axis=0)
+            assert np.array_equal(kept, ordered[cut : count - cut]) and kept.dtype == dtype
+
+
+def test_rows_of_short_floats_are_reduced_in_float64() -> None:
+    rows = [np.array([value], np.float32) for value in (1.0, 2.0**-30, 5.0, 7.0)]
+    assert column("median", [[1.0], [1.0 + 2.0**-23]]) == [1.0 + 2.0**-24]
+    for name, expected in (("median", 3.0), ("trimmed_mean", (13 + 2.0**-30) / 4)):
+        rule = build_rule(name, {})
+        assert isinstance(rule, Column)
+        result = rule.reduce([row.copy() for row in rows], [1.0] * 4)
+        assert result.tolist() == [expected] and result.dtype == np.float64
 
 
 @pytest.mark.parametrize("trim", [-0.1, 0.5, 1.0, float("nan"), "a"])

@@ -24,8 +24,8 @@ def blame(base: Path, model: Layout, part: Run, bad: int) -> NoReturn:
     sent = []
     for one, offset in place.senders:
         value = blocks.block("values", 1)
-        flat = blocks.values(place, one, offset, value)
-        demand_finite(model, place, flat, f"update of {one.site}")
+        blocks.values(place, one, offset, value)
+        demand_finite(model, place, value, f"update of {one.site}")
         said = f"{before:g} + {value[0]:g}" if one.kind == "diff" else f"{value[0]:g}"
         sent.append((abs(float(value[0])), f"{one.site} ({said})"))
     sent.sort(key=lambda pair: -pair[0])

@@ -39,7 +39,8 @@ def survey(rule: Survey, base: Path, model: Layout, sources: Sequence[Source], e
         with np.errstate(over="ignore", invalid="ignore"):
             for sent, offset in part.senders:
                 row = rows[sites[sent.site]]
-                demand_finite(model, part, blocks.values(part, sent, offset, row), f"update of {sent.site}")
+                blocks.values(part, sent, offset, row)
+                demand_finite(model, part, row, f"update of {sent.site}")
                 if sent.kind == "weights":
                     np.subtract(row, before, out=row)
             found = rule.look(rows)

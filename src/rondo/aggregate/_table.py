@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import frexp, ldexp
@@ -14,7 +15,7 @@ from rondo.aggregate._blocks import Blocks, demand_finite
 from rondo.aggregate._memory import Memory
 from rondo.aggregate._plan import Run
 from rondo.aggregate.seam import Column, Fold, Rule
-from rondo.tensors.dtypes import Array, Block, Kind, from_float64, kind_of
+from rondo.tensors.dtypes import Array, Block, Floats, Kind, dtype_of, from_float64, kind_of, to_float64
 from rondo.tensors.finite import first_nonfinite
 from rondo.tensors.layout import Layout
 
@@ -83,13 +84,16 @@ class Table:
 
     def _column(self, rule: Column, part: Run, base: Block | None) -> Block:
         """What the rule makes of the updates; ``base`` is added to those that are differences, where given."""
-        rows = self._blocks.rows(part, len(part.senders))
+        blocks, number = self._blocks, len(part.senders)
+        short = base is None and part.dtype != "F64"
+        rows: Sequence[Floats] = blocks.short_rows(part, number) if short else blocks.rows(part, number)
         for row, (sent, offset) in zip(rows, part.senders, strict=True):
-            flat = self._blocks.values(part, sent, offset, row)
-            demand_finite(self._ground.model, part, flat, f"update of {sent.site}")
+            blocks.values(part, sent, offset, row)
+            demand_finite(self._ground.model, part, row, f"update of {sent.site}")
             if base is not None and sent.kind == "diff":
                 np.add(base, row, out=row)
-        return rule.reduce(rows, [sent.weight for sent, _ in part.senders])
+        result = rule.reduce(rows, [sent.weight for sent, _ in part.senders])
+        return to_float64(result, dtype_of(result.dtype), blocks.block("total", part.count))
 
     def _fold(self, rule: Fold, part: Run, base: Block | None) -> Block:
         """As ``_column``, one update after the other.

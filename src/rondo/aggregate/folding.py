@@ -31,8 +31,8 @@ from rondo.tensors.layout import Layout, read_layout, require_same
 
 SEGMENT = 1 << 20
 """Bytes of a file that are read at once."""
-_COLUMN = 8 << 20
-"""Bytes of float64 that the rows of a column rule may take together, before its blocks get shorter."""
+_COLUMN = 2 << 20
+"""Bytes that the rows of a column rule take together, so that they stay in the processor's cache."""
 _SHORTEST = 4096
 """Elements: a column's blocks do not get shorter than this."""
 
@@ -160,5 +160,5 @@ def _step(run: Run, segment_bytes: int, column: bool) -> int:
     """Elements per block."""
     step = max(1, segment_bytes // item_size(run.dtype))
     if column and run.senders:
-        step = min(step, max(_SHORTEST, _COLUMN // 8 // len(run.senders)))
+        step = min(step, max(_SHORTEST, _COLUMN // item_size(run.dtype) // len(run.senders)))
     return step

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rondo.aggregate._sorting import sorted_rows
+from rondo.aggregate._sorting import ranked
 from rondo.aggregate.seam import Column
 from rondo.base import options as base
-from rondo.tensors.dtypes import Block
+from rondo.tensors.dtypes import Floats
 
 
 class Options(base.Options, frozen=True):
@@ -23,14 +23,13 @@ class Options(base.Options, frozen=True):
 class Median:
     """The middle value; with an even number of sites the mean of the two in the middle."""
 
-    def reduce(self, rows: Sequence[Block], weights: Sequence[float]) -> Block:
+    def reduce(self, rows: Sequence[Floats], weights: Sequence[float]) -> Floats:
         """See ``Column.reduce``."""
-        ordered = sorted_rows(rows)
-        lower, upper = ordered[(len(rows) - 1) // 2], ordered[len(rows) // 2]
-        if lower is upper:
-            return lower
-        np.add(lower, upper, out=lower)
-        return np.multiply(lower, 0.5, out=lower)
+        middle = ranked(rows, (len(rows) - 1) // 2, len(rows) // 2 + 1)
+        if len(middle) == 1:
+            return middle[0]
+        both = np.add(middle[0], middle[1], dtype=np.float64)
+        return np.multiply(both, 0.5, out=both)
 
 
 def build(options: Options) -> Column:

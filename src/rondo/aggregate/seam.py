@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from rondo.base.errors import BadInput
 from rondo.base.options import decode
 from rondo.base.rooms import pick
-from rondo.tensors.dtypes import Block
+from rondo.tensors.dtypes import Block, Floats
 
 
 @dataclass(frozen=True)
@@ -66,10 +66,11 @@ class Fold(Protocol):
 class Column(Protocol):
     """A rule that needs the blocks of all sites at once. It, too, moves with its input."""
 
-    def reduce(self, rows: Sequence[Block], weights: Sequence[float]) -> Block:
+    def reduce(self, rows: Sequence[Floats], weights: Sequence[float]) -> Floats:
         """The result, from one row and one weight per site, in the order of the sites' names.
 
-        The rows may be overwritten, and the result may be one of them.
+        All rows are float32 where that holds the values exactly, else float64; sums are made in float64. The rows may
+        be overwritten, and the result may be one of them.
         """
 
 

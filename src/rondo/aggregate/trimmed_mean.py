@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rondo.aggregate._sorting import sorted_rows
+from rondo.aggregate._sorting import between
 from rondo.aggregate.seam import Column
 from rondo.base import options as base
-from rondo.tensors.dtypes import Block
+from rondo.tensors.dtypes import Floats
 
 
 class Options(base.Options, frozen=True):
@@ -35,17 +35,19 @@ class TrimmedMean:
 
     trim: float
 
-    def reduce(self, rows: Sequence[Block], weights: Sequence[float]) -> Block:
+    def reduce(self, rows: Sequence[Floats], weights: Sequence[float]) -> Floats:
         """See ``Column.reduce``."""
         # 0.29 of 100 sites are 29, although 0.29 * 100 is a little less.
         cut = min(int(self.trim * len(rows) + 1e-9), (len(rows) - 1) // 2)
-        kept = sorted_rows(rows)[cut : len(rows) - cut]
-        total = kept[0].copy()
+        kept = between(rows, cut)
+        total = kept[0].astype(np.float64)
         for row in kept[1:]:
             np.add(total, row, out=total)
         np.divide(total, len(kept), out=total)
+        if kept[0].dtype == np.float32:  # the mean of shorter floats is rounded once more
+            return total
         # Rounding must not carry it past the values that it is the mean of.
-        return np.clip(total, kept[0], kept[-1], out=total)
+        return np.clip(total, np.minimum.reduce(kept), np.maximum.reduce(kept), out=total)
 
 
 def build(options: Options) -> Column:

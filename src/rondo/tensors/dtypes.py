@@ -15,6 +15,7 @@ from rondo.base.errors import BadInput
 
 Array = NDArray[np.generic]
 Block = NDArray[np.float64]
+Floats = NDArray[np.float64] | NDArray[np.float32]
 
 
 class Kind(StrEnum):
@@ -90,11 +91,14 @@ def to_float64(flat: Array, dtype: str, out: Block | None = None) -> Block:
     Written into ``out`` (same shape) where given.
     """
     block = np.empty(flat.shape) if out is None else out
-    if dtype == "BF16":
-        np.copyto(block, np.left_shift(flat, 16, dtype=np.uint32).view(np.float32))
-    else:
-        np.copyto(block, flat, casting="unsafe")
+    widen(flat, dtype, block)
     return block
+
+
+def widen(flat: Array, dtype: str, out: Floats) -> None:
+    """The values of ``flat`` into ``out`` (same shape); exact into float64, and into float32 for all but F64."""
+    values = np.left_shift(flat, 16, dtype=np.uint32).view(np.float32) if dtype == "BF16" else flat
+    np.copyto(out, values, casting="unsafe")
 
 
 def from_float64(values: Block, dtype: str, out: Array | None = None) -> Array:
