@@ -50,6 +50,7 @@ SUITE = (
     Listed("flat", "--rounds 1000", 130),
     Listed("idle", "--clients 2000 --model-mb 2000", 70, "--clients 50 --model-mb 50 --helpers 2"),
     Listed("limited", "--model-mb 2000 --limit-mb 400", 45, "--model-mb 450 --clients 1"),
+    Listed("fold", "--times 2", 50, "--model-mib 4 --times 1"),
     Listed("micro", "", 45),
 )
 LIMIT = 10.0  # times its seconds; then a benchmark has failed

@@ -29,8 +29,8 @@ from rondo.tensors.dtypes import item_size
 from rondo.tensors.files import TensorWriter
 from rondo.tensors.layout import Layout, read_layout, require_same
 
-SEGMENT = 1 << 20
-"""Bytes of a file that are read at once."""
+SEGMENT = 512 << 10
+"""Bytes of a file that are read at once: with what is made of them, about what a core has of cache to itself."""
 _COLUMN = 2 << 20
 """Bytes that the rows of a column rule take together, so that they stay in the processor's cache."""
 _SHORTEST = 4096
