@@ -132,7 +132,7 @@ def memory_beside(figures: Figures) -> Measured | None:
 
 
 def aggregation(figures: Figures) -> Measured | None:
-    line = figures.line("micro", name="aggregate[mean]")
+    line = figures.line("fold", rule="mean")
     if line is None:
         return None
     return at_least(line["gib_per_second"], 2, 3.5, f"{line['gib_per_second']:.1f} GiB/s")

@@ -1,6 +1,6 @@
 """How fast the server's worker folds updates, for each aggregation rule.
 
-``python -m benchmarks.fold [--model-mib 64] [--sites 8] [--times 5] [RULE ...]`` prints one JSON line for each rule.
+``python -m benchmarks.fold [--model-mib 64] [--sites 8] [--times 3] [RULE ...]`` prints one JSON line for each rule.
 The worker is the real one: it reads the spooled updates, looks for what is not finite, reduces in float64, digests and
 writes the next model, and what the rule remembers. The files have been read before, as updates have that just arrived.
 
@@ -107,7 +107,7 @@ def main() -> None:
     parser.add_argument("rules", nargs="*", default=names(ROOM))
     parser.add_argument("--model-mib", type=float, default=64.0)
     parser.add_argument("--sites", type=int, default=8)
-    parser.add_argument("--times", type=int, default=5)
+    parser.add_argument("--times", type=int, default=3)
     chosen = parser.parse_args()
     for rule in chosen.rules:
         print(json.dumps(measure(rule, chosen.model_mib, chosen.sites, chosen.times)))

@@ -89,6 +89,7 @@ def page(beside: Mapping[str, Any], grown: Mapping[str, Any], alone: Mapping[str
     parts += ["## Beside NVFlare and Flower", *_beside(beside, found.peers)]
     parts += ["### What makes it fair", FAIR]
     parts += ["## How it grows", *_growth(grown, found.scale)]
+    parts += ["## Aggregation", *_folds(found)]
     parts += ["## Small parts", *_micro(found)]
     parts += ["## Measure again", AGAIN]
     return "\n\n".join(parts) + "\n"
@@ -181,6 +182,23 @@ def _growth(held: Mapping[str, Any], rows: Sequence[compare.Row]) -> Iterator[st
         if not row.failed
     ]
     yield table(("MB x clients", "s/round", "server MB", "client MB", "right"), shown)
+
+
+def _folds(found: Figures) -> Iterator[str]:
+    lines = found.alone.get("fold", ())
+    if not lines:
+        yield "Not measured yet."
+        return
+    yield (
+        "GiB of updates a second that the server's worker folds: read, checked, reduced in float64, and the result "
+        "digested and written (`fedopt`: with what it remembers, twice the model). The result costs as much for two "
+        "sites as for thirty."
+    )
+    rows = []
+    for one in lines:
+        size, wall = f"{one['sites']} x {one['model_mib']:g}", f"{one['gib_per_second_wall']:.2f} on {one['threads']}"
+        rows.append((one["rule"], size, f"{one['gib_per_second']:.2f}", wall, f"{one['worker_peak_mib']:.0f}"))
+    yield table(("aggregator", "sites x MiB", "GiB/s, one core", "GiB/s, threads", "worker, MiB"), rows)
 
 
 def _micro(found: Figures) -> Iterator[str]:

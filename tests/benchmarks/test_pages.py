@@ -40,7 +40,11 @@ ALONE = {
         "round": [{"case": "0.001x4", "seconds_per_round": 0.04}, {"case": "0.001x4", "seconds_per_round": 0.02}],
         "recovery": [{"median_seconds": 0.61}],
         "submit": [{"median": 0.7}],
-        "micro": [{"name": "aggregate[mean]", "median_ms": 50.0, "gib_per_second": 2.5}],
+        "micro": [{"name": "spool", "median_ms": 50.0, "gib_per_second": 2.5}],
+        "fold": [
+            {"rule": "mean", "sites": 8, "model_mib": 64.0, "gib_per_second": 2.5, "gib_per_second_wall": 4.0}
+            | {"threads": 2, "worker_peak_mib": 70.0}
+        ],
         "transfer": [{"layer": "checked", "share": 0.55, "mib_per_second": 512}],
         "flat": [{"rounds": 1000, "growth": {"server_anon": 0.4, "server": 9.0, "ledger_kib": 900.0}}],
         "idle": [
