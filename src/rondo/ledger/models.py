@@ -91,7 +91,7 @@ def measure(tx: Tx, run: int, version: int, values: Mapping[str, float]) -> None
 
 def forget(tx: Tx, run: int, keep: set[int]) -> list[str]:
     """Mark all versions but ``keep`` as no longer kept; returns the digests that nobody else refers to."""
-    where = (models.c.run == run, models.c.version.not_in(keep))
+    where = (models.c.kept, models.c.run == run, models.c.version.not_in(keep))
     going = _files(tx, *where)
     tx.execute(update(models).where(*where).values(kept=False))
     return sorted(going - _files(tx))

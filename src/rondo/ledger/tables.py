@@ -163,6 +163,7 @@ models = Table(
     Column("sent_size", BigInteger, nullable=False),
     Column("codecs", JSON, nullable=False),  # by way: {"up": {"name": ..., "options": ...}}
 )
+Index("models_kept", models.c.kept, models.c.run)
 
 metrics = Table(
     "metrics",
@@ -212,3 +213,4 @@ events = Table(
     sqlite_autoincrement=True,  # a number is never used again, also when the last event was dropped
 )
 Index("events_run", events.c.run, events.c.number)
+Index("events_kind", events.c.run, events.c.kind, events.c.number)
