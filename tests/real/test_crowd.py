@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from rondo.simulator.local import SERVER
+from rondo.simulator.local import RONDO, SERVER
 from tests.real.line import ADDING, MIB, added, adding
 from tests.real.watching import most_memory
 from tests.real.world import World, world, write_job
@@ -50,3 +51,9 @@ async def test_sixty_four_clients_at_once(tmp_path: Path) -> None:
         assert await made.digest(run, 1) == added(tmp_path, SIZE, rounds=1)
         # What is under way of a file, not the file: all of them move at once.
         assert most_memory(made.pid(SERVER)) - before < CLIENTS * SIZE * MIB
+
+
+async def test_a_server_has_room_for_more_connections_than_its_shell_gives_it(tmp_path: Path) -> None:
+    shell = ("sh", "-c", 'ulimit -Sn 256; ulimit -Hn 4096; exec "$@"', "sh")
+    async with world(tmp_path / "w", {"a": None}, command={SERVER: (*shell, *RONDO)}) as made:
+        assert resource.prlimit(made.pid(SERVER), resource.RLIMIT_NOFILE) == (4096, 4096)

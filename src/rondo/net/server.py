@@ -13,7 +13,7 @@ import grpc.aio
 from rondo.base.errors import Conflict
 from rondo.net.calls import Handlers, rpc
 from rondo.net.channel import Keys
-from rondo.net.tuning import Tuning, one_arena, server_options
+from rondo.net.tuning import Tuning, many_files, one_arena, server_options
 
 
 class Server:
@@ -38,6 +38,7 @@ async def open_server(
     taken, or which this user may not open.
     """
     one_arena()
+    many_files()
     server = grpc.aio.server(options=server_options(tuning or Tuning()))
     running: set[asyncio.Task[Any]] = set()
     services: dict[str, dict[str, Any]] = {}

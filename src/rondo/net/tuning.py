@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import resource
 from dataclasses import dataclass
 
 MIB = 1 << 20
@@ -12,6 +13,8 @@ LARGEST = 4 * MIB + 4096  # bytes of any one message
 METADATA = 16 * 1024  # bytes of metadata of one call
 WINDOW = 4 * MIB  # bytes of one stream that may be on their way: 100 ms at 320 Mbit/s, and what a slow reader costs
 STREAMS = 128  # calls at once on one connection
+
+MOST_FILES = 65_536  # that a server has open at once: every connection is one
 
 Options = list[tuple[str, int | str]]
 
@@ -103,3 +106,11 @@ def one_arena() -> None:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
         mallopt(-8, 1)
+
+
+def many_files() -> None:
+    """Let this process have up to ``MOST_FILES`` files open, as far as the system allows. Shells often allow 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
