@@ -35,15 +35,6 @@ class Keys:
     key_pem: bytes
 
 
-async def log_in(channel: Channel, project: str, name: str, turn: asyncio.Semaphore) -> float:
-    """Returns the seconds between heartbeats."""
-    hello = pb.Hello(project=project, name=name, protocol=PROTOCOL, version="idle", role="client")
-    async with turn:
-        welcome = await channel.call(methods.REGISTER, hello, timeout=120)
-    channel.token = welcome.token
-    return float(welcome.heartbeat)
-
-
 async def wait(channel: Channel) -> None:
     while True:
         await channel.call(
@@ -57,19 +48,25 @@ async def beat(channel: Channel, seconds: float) -> None:
         await channel.call(methods.BEAT, pb.Beat(), timeout=SLACK)
 
 
+async def join(channel: Channel, project: str, name: str, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
+    """Log in; wait and beat from then on."""
+    hello = pb.Hello(project=project, name=name, protocol=PROTOCOL, version="idle", role="client")
+    welcome = await channel.call(methods.REGISTER, hello, timeout=120)
+    channel.token = welcome.token
+    return [tasks.create_task(wait(channel)), tasks.create_task(beat(channel, welcome.heartbeat))]
+
+
 async def idle(given: dict[str, Any]) -> None:
-    ca, turn = given["ca"].encode(), asyncio.Semaphore(AT_ONCE)
+    ca, turn, going = given["ca"].encode(), asyncio.Semaphore(AT_ONCE), []
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
-        channels = []
-        for cert, key in given["clients"].values():
+
+        async def come(name: str, cert: str, key: str) -> None:
             keys = Keys(given["host"], given["port"], ca, cert.encode(), key.encode())
-            channels.append(await stack.enter_async_context(open_channel(keys)))
-        names = given["clients"]
-        beats = await asyncio.gather(
-            *(log_in(channel, given["project"], name, turn) for channel, name in zip(channels, names, strict=True))
-        )
-        going = [tasks.create_task(wait(channel)) for channel in channels]
-        going += [tasks.create_task(beat(channel, seconds)) for channel, seconds in zip(channels, beats, strict=True)]
+            async with turn:
+                channel = await stack.enter_async_context(open_channel(keys))
+                going.extend(await join(channel, given["project"], name, tasks))
+
+        await asyncio.gather(*(come(name, *pems) for name, pems in given["clients"].items()))
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.read)
         for task in going:
