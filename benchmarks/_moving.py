@@ -34,7 +34,7 @@ from rondo.wire import rondo_pb2 as pb
 
 CHUNK = 1 << 20
 BLOCK = bytes(CHUNK)
-AGAIN = ("spare", "checked")  # the layers in which a file is made of the one before
+AGAIN = ("spare", "checked", "durable")  # the layers in which a file is made of the one before
 
 
 async def obey(answer: Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]) -> None:
@@ -127,9 +127,10 @@ class Depot:
         else:
             client = str(call.metadata[UPLOAD])
             file, offset = self._files[client], int(call.metadata[OFFSET])
-            check = StreamCheck() if self.layer == "checked" else None
+            check = StreamCheck() if self.layer in ("checked", "durable") else None
             into = self.spool(client, file.digest)
-            await receive(chunks, into, file, offset=offset, check=check.feed if check else None)
+            durable = self.layer == "durable"
+            await receive(chunks, into, file, offset, check=check.feed if check else None, durable=durable)
         return pb.PushReply(accepted=True)
 
     def clear(self) -> None:

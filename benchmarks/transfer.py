@@ -8,6 +8,7 @@
 - ``new``: and files: read at one end, written to a new file at the other
 - ``spare``: the same, each file made of the one before, as in a run
 - ``checked``: and the server looks at layout and finiteness, as it does for an update
+- ``durable``: and has every update on the disk before it acknowledges it (``rondo server start --durable disk``)
 
 Layers alternate, so that a machine that gets slower gets slower for all. ``share`` is the median speed against the
 median of ``raw``; ``share_cpu`` the same for processor time, which does not mind who else uses the machine.
@@ -37,7 +38,7 @@ from rondo.tensors.digest import FileInfo
 from rondo.tensors.files import write_tensors
 
 MIB = 1 << 20
-LAYERS = ("raw", "grpc", "digest", "new", "spare", "checked")
+LAYERS = ("raw", "grpc", "digest", "new", "spare", "checked", "durable")
 TICK = os.sysconf("SC_CLK_TCK")
 
 

@@ -90,7 +90,8 @@ class Depot:
             raise NotFound("no such upload")
         file = self._uploads[upload]
         self.offsets.append(offset)
-        await receive(chunks, self.path(file.digest), file, offset=offset, check=self.check() if self.check else None)
+        check = self.check() if self.check else None
+        await receive(chunks, self.path(file.digest), file, offset, check=check, durable=False)
         return pb.PushReply(accepted=True)
 
 

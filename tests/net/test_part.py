@@ -20,6 +20,7 @@ from rondo.net.transfer import pull, receive
 from rondo.net.tuning import MIB, SMALL
 from rondo.tensors.digest import FileInfo
 from rondo.wire import rondo_pb2 as pb
+from tests.base.extents import is_on_disk
 from tests.net.certs import Authority
 from tests.net.depot import backoff, kit_for, ref, write_file
 
@@ -35,10 +36,10 @@ async def test_on_resuming_the_check_sees_every_byte_once_and_in_order(tmp_path:
     file, into = write_file(tmp_path / "whole", 3 * MIB + 7), tmp_path / "in"
     content = file.path.read_bytes()
     with pytest.raises(Unreachable, match=f"ended after {MIB} of"):
-        await receive(chunks_of(content[:MIB]), into, ref(file), offset=0)
+        await receive(chunks_of(content[:MIB]), into, ref(file), offset=0, check=None, durable=False)
     assert part_size(into, ref(file)) == MIB and not into.exists()
     seen: list[bytes] = []
-    got = await receive(chunks_of(content[MIB:]), into, ref(file), offset=MIB, check=seen.append)
+    got = await receive(chunks_of(content[MIB:]), into, ref(file), offset=MIB, check=seen.append, durable=False)
     assert b"".join(seen) == content
     assert got == FileInfo(into, file.digest, file.size)
     assert into.read_bytes() == content
@@ -66,7 +67,7 @@ def test_content_that_is_not_what_it_is_named_is_not_kept(tmp_path: Path, size: 
 async def test_bytes_for_another_offset_are_not_taken(tmp_path: Path) -> None:
     file = write_file(tmp_path / "whole", 10)
     with pytest.raises(Conflict, match="0 bytes are here, not 5"):
-        await receive(chunks_of(b"12345"), tmp_path / "in", ref(file), offset=5)
+        await receive(chunks_of(b"12345"), tmp_path / "in", ref(file), offset=5, check=None, durable=False)
 
 
 async def test_a_new_connection_supersedes_one_that_hangs(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ async def test_a_new_connection_supersedes_one_that_hangs(tmp_path: Path) -> Non
         offset = MIB if part_size(into, ref(file)) < 2 * MIB else 2 * MIB
         async with Part(into, ref(file), takeover=True) as part:
             offset = part.done
-        got = await receive(chunks_of(content[offset:]), into, ref(file), offset=offset)
+        got = await receive(chunks_of(content[offset:]), into, ref(file), offset=offset, check=None, durable=False)
         go.set()
         assert "another connection" in (await old).what
     assert got.path.read_bytes() == content
@@ -95,15 +96,16 @@ async def test_a_new_connection_supersedes_one_that_hangs(tmp_path: Path) -> Non
 
 async def _conflict(chunks: AsyncIterator[bytes], into: Path, file: FileInfo) -> Conflict:
     with pytest.raises(Conflict) as caught:
-        await receive(chunks, into, ref(file), offset=0)
+        await receive(chunks, into, ref(file), offset=0, check=None, durable=False)
     return caught.value
 
 
-async def test_a_durable_file_is_whole_too(tmp_path: Path) -> None:
-    file = write_file(tmp_path / "whole", 100)
+async def test_a_durable_file_is_whole_and_on_the_disk(tmp_path: Path) -> None:
+    file = write_file(tmp_path / "whole", MIB)
     async with Part(tmp_path / "in", ref(file), durable=True) as part:
         await asyncio.to_thread(part.append, file.path.read_bytes())
         assert (await part.finish()).digest == file.digest
+    assert is_on_disk(tmp_path / "in")
 
 
 # A part that is made of a file which was not needed any more.
@@ -122,12 +124,14 @@ async def test_a_part_made_of_a_spare_tells_how_much_of_it_is_new(tmp_path: Path
     content = file.path.read_bytes()
     inode = spare_of(b"\xff" * (file.size + longer), tmp_path)
     with pytest.raises(Unreachable, match=f"ended after {2 * MIB} of"):
-        await receive(chunks_of(content[:MIB], content[MIB : 2 * MIB]), into, ref(file), offset=0)
+        await receive(
+            chunks_of(content[:MIB], content[MIB : 2 * MIB]), into, ref(file), offset=0, check=None, durable=False
+        )
     assert part_size(into, ref(file)) == 2 * MIB
     other = pb.FileRef(digest="blake3:" + "0" * 64, size=file.size)
     assert part_size(into, other) == 0, "what is here is nothing of another file"
     seen: list[bytes] = []
-    await receive(chunks_of(content[2 * MIB :]), into, ref(file), offset=2 * MIB, check=seen.append)
+    await receive(chunks_of(content[2 * MIB :]), into, ref(file), offset=2 * MIB, check=seen.append, durable=False)
     assert b"".join(seen) == content == into.read_bytes()
     assert into.stat().st_ino == inode
 
@@ -136,8 +140,10 @@ async def test_a_part_of_another_file_under_the_same_name_is_not_gone_on_with(tm
     file, other = write_file(tmp_path / "whole", 2 * MIB), write_file(tmp_path / "other", 2 * MIB + 1)
     spare_of(bytes(MIB), tmp_path)
     with pytest.raises(Unreachable):
-        await receive(chunks_of(other.path.read_bytes()[:MIB]), tmp_path / "in", ref(other), offset=0)
-    await receive(chunks_of(file.path.read_bytes()), tmp_path / "in", ref(file), offset=0)
+        await receive(
+            chunks_of(other.path.read_bytes()[:MIB]), tmp_path / "in", ref(other), offset=0, check=None, durable=False
+        )
+    await receive(chunks_of(file.path.read_bytes()), tmp_path / "in", ref(file), offset=0, check=None, durable=False)
     assert (tmp_path / "in").read_bytes() == file.path.read_bytes()
 
 
@@ -151,12 +157,12 @@ async def test_what_a_loss_of_power_left_is_fetched_again_and_no_reason_to_refus
 
     spare_of(b"\xff" * file.size, tmp_path)
     with pytest.raises(Unreachable):
-        await receive(chunks_of(content[:MIB]), into, ref(file), offset=0, check=check)
+        await receive(chunks_of(content[:MIB]), into, ref(file), offset=0, check=check, durable=False)
     with into.with_name("in.part").open("r+b") as part:  # the mark was on the disk, these bytes were not
         part.write(b"\xff" * 5000)
     with pytest.raises(ProtocolBroken, match="what was here is damaged: not finite"):
-        await receive(chunks_of(content[MIB:]), into, ref(file), offset=MIB, check=check)
-    await receive(chunks_of(content), into, ref(file), offset=0, check=check)
+        await receive(chunks_of(content[MIB:]), into, ref(file), offset=MIB, check=check, durable=False)
+    await receive(chunks_of(content), into, ref(file), offset=0, check=check, durable=False)
     assert into.read_bytes() == content
 
 
@@ -178,5 +184,5 @@ async def test_killed_at_any_moment_it_has_what_it_says(tmp_path: Path, seed: in
     here = part_size(into, ref(file))
     assert appended * MIB <= here <= (said + 1) * MIB
     assert into.with_name("in.part").read_bytes()[:here] == content[:here]
-    await receive(chunks_of(content[here:]), into, ref(file), offset=here)
+    await receive(chunks_of(content[here:]), into, ref(file), offset=here, check=None, durable=False)
     assert into.read_bytes() == content

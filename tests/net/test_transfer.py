@@ -77,7 +77,7 @@ async def test_what_the_other_side_has_is_not_sent_again(authority: Authority, d
 async def test_a_link_cut_at_random_bytes_goes_on_where_it_stopped(
     authority: Authority, depot: Depot, tmp_path: Path, way: Way
 ) -> None:
-    size, cuts, chance = 24 * MIB, 12, random.Random(f"{way}")
+    size, cuts, chance = 48 * MIB, 50, random.Random(f"{way}")
     async with proxied(authority, depot) as (proxy, channel):
         for _ in range(cuts):
             proxy.cut_after(chance.randrange(size), way)

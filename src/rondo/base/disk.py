@@ -35,6 +35,16 @@ def disk_errors(path: Path, doing: str) -> Iterator[None]:
         raise
 
 
+def sync(path: Path) -> None:
+    """Have ``path`` and its name on the disk, so that they survive a loss of power (fsync(2))."""
+    for place in (path, path.parent):
+        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
     """Replace ``path`` by ``content`` in one step; the parent folder is made where it is missing."""
     with disk_errors(path, "write"):

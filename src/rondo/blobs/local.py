@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from rondo.base.disk import disk_errors
+from rondo.base.disk import disk_errors, sync
 from rondo.base.errors import NotFound
 from rondo.base.options import Options as BaseOptions
 from rondo.base.spare import give_up
@@ -16,21 +16,24 @@ from rondo.tensors.digest import digest_of, parse_digest
 
 class Options(BaseOptions, frozen=True):
     """``folder``: where the files are kept, on the file system on which they arrive. ``spares``: the folder whose
-    spare (``rondo.base.spare``) a deleted file becomes; "" for none."""
+    spare (``rondo.base.spare``) a deleted file becomes; "" for none. ``durable``: what is adopted survives a loss of
+    power."""
 
     folder: str
     spares: str = ""
+    durable: bool = False
 
 
 def build(options: Options) -> LocalBlobs:
-    return LocalBlobs(Path(options.folder), Path(options.spares) if options.spares else None)
+    return LocalBlobs(Path(options.folder), Path(options.spares) if options.spares else None, options.durable)
 
 
 class LocalBlobs:
     """A folder of this machine; adopting renames, so it wants the spool on the same file system."""
 
-    def __init__(self, folder: Path, spares: Path | None = None) -> None:
+    def __init__(self, folder: Path, spares: Path | None = None, durable: bool = False) -> None:
         self._folder = folder
+        self._durable = durable
         self._spares = spares
 
     def _path(self, digest: str) -> Path:
@@ -43,6 +46,8 @@ class LocalBlobs:
             with disk_errors(target, "keep the file"):
                 target.parent.mkdir(parents=True, exist_ok=True)
                 os.replace(path, target)
+                if self._durable:
+                    sync(target)
         except FileNotFoundError:
             if not target.is_file():
                 raise NotFound("no such file to keep", where=str(path)) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,12 +19,26 @@ Ledger = Annotated[
 ]
 
 
+class Durable(StrEnum):
+    PROCESS = "process"
+    DISK = "disk"
+
+
 @app.command()
 def start(
     kit: Annotated[Path, typer.Argument(help="The server's opened kit: the folder that contains startup/.")],
     fresh: Annotated[bool, typer.Option("--fresh", help="Abandon open runs instead of going on with them.")] = False,
     bind: Annotated[str, typer.Option("--bind", help="Address to listen on.")] = "[::]",
     ledger: Ledger = "",
+    durable: Annotated[
+        Durable,
+        typer.Option(
+            "--durable",
+            envvar="RONDO_DURABLE",
+            help="What an update that counts, and a committed model, survive: the end of the process (kill -9), "
+            "or also a loss of power (each is synced to the disk first).",
+        ),
+    ] = Durable.PROCESS,
 ) -> None:
     """Serve until SIGTERM, SIGINT or the admin's shutdown. Open runs go on where they were."""
     from rondo.cli.programs import log_to, open_kit, until_signalled  # noqa: PLC0415 - keeps `rondo --help` fast
@@ -32,9 +47,11 @@ def start(
     opened = open_kit(kit, "server")
     log_to(opened.workspace, "log")
 
+    how = Serving(fresh=fresh, bind=bind, url=ledger, durable=durable is Durable.DISK)
+
     async def program() -> None:
         async with until_signalled() as stop:
-            await serve(opened, Serving(fresh=fresh, bind=bind, url=ledger), stop, lambda ports: None)
+            await serve(opened, how, stop, lambda ports: None)
 
     asyncio.run(program())
 

@@ -37,13 +37,16 @@ class Ledger:
 
     Raises ``LedgerBusy`` when another process has held the database for ``busy_seconds`` or the file is broken,
     ``NoSpace`` when it cannot be written, ``Conflict`` for the ledger of another version, ``BadInput`` for a ``url``
-    that names no database we can talk to.
+    that names no database we can talk to. ``durable``: what is committed survives a loss of power also in SQLite,
+    where that costs an fsync a transaction; other databases do as they are set up.
     """
 
-    def __init__(self, url: str, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(self, url: str, busy_seconds: float = BUSY_SECONDS, *, durable: bool = False) -> None:
         self._held = False
         try:
-            self._engine = _engine(url, lambda: min(busy_seconds, HELD_SECONDS) if self._held else busy_seconds)
+            self._engine = _engine(
+                url, lambda: min(busy_seconds, HELD_SECONDS) if self._held else busy_seconds, durable=durable
+            )
         except (ArgumentError, ImportError) as error:
             raise BadInput(
                 f"cannot talk to such a ledger: {error}", hint="see the URLs and drivers of SQLAlchemy"
@@ -100,7 +103,7 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def _engine(url: str, patience: Callable[[], float]) -> Engine:
+def _engine(url: str, patience: Callable[[], float], *, durable: bool) -> Engine:
     """``patience``: seconds that the next transaction waits for whoever holds the database."""
     if not url.startswith("sqlite"):
         return create_engine(url, pool_size=1, max_overflow=0)
@@ -110,7 +113,7 @@ def _engine(url: str, patience: Callable[[], float]) -> Engine:
     def _connect(connection: Any, _: object) -> None:
         connection.isolation_level = None  # we begin transactions ourselves
         connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+        connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:

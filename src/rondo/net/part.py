@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from rondo.base.disk import disk_errors, write_atomic
+from rondo.base.disk import disk_errors, sync, write_atomic
 from rondo.base.errors import Conflict, ProtocolBroken, RondoError
 from rondo.base.spare import open_anew
 from rondo.net.tuning import MIB, SMALL
@@ -70,13 +70,18 @@ def is_whole(into: Path, file: pb.FileRef) -> bool:
     return into.exists() and file_digest(into).digest == file.digest
 
 
-def keep(into: Path, file: pb.FileRef) -> FileInfo:
-    """Write the content that ``file`` brings along. Raises ``ProtocolBroken`` where it is not what it is named."""
+def keep(into: Path, file: pb.FileRef, *, durable: bool = False) -> FileInfo:
+    """Write the content that ``file`` brings along, to survive a loss of power where ``durable``.
+
+    Raises ``ProtocolBroken`` where it is not what it is named.
+    """
     hasher = Hasher()
     hasher.update(file.content)
     if (hasher.digest(), len(file.content)) != (file.digest, file.size) or file.size > SMALL:
         raise ProtocolBroken(f"brings {len(file.content)} bytes that are not {file.digest[:80]}", where=into.name)
     write_atomic(into, file.content)
+    if durable:
+        sync(into)
     return FileInfo(into, file.digest, file.size)
 
 
@@ -150,7 +155,7 @@ class Part:
             if not self._locked():
                 raise Conflict("somebody else is receiving this file", where=self.name, hint="try again in a moment")
             self._found, self._marks = _here(self._descriptor, self._file)
-            if not self._found and not self._marks:
+            if not self._found and not self._marks and os.fstat(self._descriptor).st_size:
                 os.ftruncate(self._descriptor, 0)
             _writing[self._path] = self
 
@@ -200,22 +205,14 @@ class Part:
                 self._path.unlink(missing_ok=True)
                 raise ProtocolBroken(f"arrived as {found}, announced as {self._file.digest}", where=self.name)
             os.ftruncate(self._descriptor, self.size)
-            if self._durable:
+            if self._durable:  # the content before the name: who finds the name after a kill lets it count
                 os.fsync(self._descriptor)
             os.replace(self._path, self._into)
             if self._durable:
-                _sync_folder(self._into.parent)
+                sync(self._into)
 
     def _close(self) -> None:
         with self._lock:
             if not self._closed and self._descriptor >= 0:
                 os.close(self._descriptor)
             self._closed = True
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

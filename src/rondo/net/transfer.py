@@ -48,15 +48,15 @@ async def read_chunks(path: Path, offset: int = 0, progress: Progress | None = N
 
 
 async def receive(
-    chunks: AsyncIterator[bytes], into: Path, file: pb.FileRef, *, offset: int, check: Check | None = None
+    chunks: AsyncIterator[bytes], into: Path, file: pb.FileRef, offset: int, *, check: Check | None, durable: bool
 ) -> FileInfo:
-    """The server's end of Push: ``chunks``, from ``offset`` on, complete the file ``into``.
+    """The server's end of Push: ``chunks``, from ``offset`` on, complete the file ``into`` (``durable``: see ``Part``).
 
     A connection that was sending it before is superseded. Raises ``Unreachable`` when the bytes end early
     (they are kept), ``Conflict`` when the file is not at ``offset`` or another connection supersedes this one,
     ``ProtocolBroken`` for too many bytes or another digest, what ``check`` raises, and ``NoSpace``.
     """
-    async with Part(into, file, check=check, takeover=True) as part:
+    async with Part(into, file, check=check, durable=durable, takeover=True) as part:
         if part.done != offset:
             raise Conflict(f"{part.done} bytes are here, not {offset}", where=into.name, hint="offer the file again")
         await _fill(part, chunks)

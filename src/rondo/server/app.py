@@ -78,11 +78,12 @@ class Revoked:
 @dataclass(frozen=True)
 class Serving:
     """How to serve. ``fresh`` abandons open runs instead of going on with them (spec S1); ``url`` of the ledger, ""
-    for SQLite in the workspace; ``bind``: address to listen on."""
+    for SQLite in the workspace; ``bind``: address to listen on; ``durable``: what counts survives a loss of power."""
 
     fresh: bool = False
     bind: str = "[::]"
     url: str = ""
+    durable: bool = False
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -145,9 +146,10 @@ async def _store(kit: Kit, how: Serving) -> AsyncIterator[Store]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise Conflict("another server runs in this workspace", where=str(folder), hint="stop it first") from None
-        blobs = local.build(local.Options(folder=str(folder / "blobs"), spares=str(folder / "spool")))
-        async with Ledger(how.url or sqlite_url(folder / "ledger.db")) as ledger:
-            yield Store(ledger, blobs, Bell(), how.clock, folder, Room(folder, how.clock))
+        places = {"folder": str(folder / "blobs"), "spares": str(folder / "spool")}
+        blobs = local.build(local.Options(**places, durable=how.durable))
+        async with Ledger(how.url or sqlite_url(folder / "ledger.db"), durable=how.durable) as ledger:
+            yield Store(ledger, blobs, Bell(), how.clock, folder, Room(folder, how.clock), how.durable)
     finally:
         os.close(lock)
 

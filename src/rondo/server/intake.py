@@ -52,7 +52,7 @@ class Intake:
             return pb.OfferReply(refused=reason, code="Conflict")
         self._store.room.promise(into, offer.file.size, alone=not offer.HasField("package"))
         try:
-            whole = await asyncio.to_thread(offers.make_room, into, offer)
+            whole = await asyncio.to_thread(offers.make_room, into, offer, self._store.durable)
         except ProtocolBroken as error:
             await self._refused(session, offer.update, str(error))
             raise
@@ -70,7 +70,8 @@ class Intake:
         try:
             check = None if offer.HasField("package") else self._check(session, offer.update, model)
             moving = self._moving(session, chunks)
-            await receive(moving, into, offer.file, offset=offset, check=check.feed if check else None)
+            sees, durable = check.feed if check else None, self._store.durable
+            await receive(moving, into, offer.file, offset, check=sees, durable=durable)
         except (BadInput, Refused) as error:
             reply = await self._refuse(session, offer, error)
         except ProtocolBroken as error:  # what was here is gone; the client may begin again

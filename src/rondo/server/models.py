@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Sequence
 from typing import Any
@@ -26,20 +27,20 @@ class Models:
 
     async def begin(self, made: Made, source: str) -> None:
         """Version ``start_round``: what the first round starts from."""
-        model = self._model(self._run.start_round, made, {"source": source, "job": self._run.package})
+        model = await self._model(self._run.start_round, made, {"source": source, "job": self._run.package})
         await self._store.do(_begin, model)
         self._link(model.digest, "FL_global_model.safetensors")
 
     async def commit(self, key: Key, folded: Folded, made: Made, updates: Sequence[Contribution]) -> None:
         """Round and version ``round + 1`` become true together; then the files follow."""
-        folded.keep(self._store.blobs)
+        await asyncio.to_thread(folded.keep, self._store.blobs)
         weights = folded.weights
         contributors = [
             {"client": u.client, "digest": u.digest, "weight": weights[u.client], "samples": u.samples} for u in updates
         ]
         provenance = {"run": self._run.id, "round": key[1], "contributors": contributors, "job": self._run.package}
         provenance |= {"aggregator": self._job.server.aggregator.name, **folded.remembered}
-        model = self._model(key[1] + 1, made, provenance)
+        model = await self._model(key[1] + 1, made, provenance)
         averages = average(updates)
 
         def write(tx: Tx) -> tuple[list[str], str]:
@@ -98,9 +99,9 @@ class Models:
             return None
         return models.get(tx, run.id, version)
 
-    def _model(self, version: int, made: Made, provenance: dict[str, Any]) -> models.Model:
+    async def _model(self, version: int, made: Made, provenance: dict[str, Any]) -> models.Model:
         """The row of a new version, whose files are the store's from now on."""
-        made.keep(self._store.blobs)
+        await asyncio.to_thread(made.keep, self._store.blobs)
         return models.Model(
             self._run.id, version, made.file.digest, made.file.size, True, {}, provenance, self._store.clock.now(),
             made.sent.digest, made.sent.size, made.codecs,

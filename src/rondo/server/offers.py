@@ -50,7 +50,7 @@ def base(tx: Tx, claim: pb.Claim) -> models.Model | None:
     return models.get(tx, claim.run, this.version) if this else None
 
 
-def make_room(into: Path, offer: pb.Offer) -> bool:
+def make_room(into: Path, offer: pb.Offer, durable: bool) -> bool:
     """Whether ``into`` is here, whole. A client sends one update at a time: what it began of another one goes.
 
     Raises ``ProtocolBroken`` for content that came along and is not what it is named.
@@ -62,7 +62,7 @@ def make_room(into: Path, offer: pb.Offer) -> bool:
                 if part.stem != into.name:
                     part.unlink(missing_ok=True)
         if offer.file.content:
-            keep(into, offer.file)
+            keep(into, offer.file, durable=durable)
         return into.exists()
 
 

@@ -49,7 +49,7 @@ class Staging:
         except BadInput as error:  # where the file is spooled says nothing to its sender
             where = f"package {name}" if error.where.startswith(str(self._store.folder)) else error.where
             raise BadInput(error.what, where=where, hint=error.hint) from None
-        self._store.blobs.adopt(part, offer.file.digest)
+        await asyncio.to_thread(self._store.blobs.adopt, part, offer.file.digest)
         package = runs.Package(name, offer.file.digest, offer.file.size, session.instance, self._store.clock.now())
         await self._store.do(runs.stage, package)
 

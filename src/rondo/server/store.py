@@ -27,6 +27,7 @@ class Store:
     clock: Clock
     folder: Path  # the server's workspace
     room: Room  # on the disk of the workspace
+    durable: bool = False  # what counts survives a loss of power, not only the end of this process
 
     async def do(self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """One transaction; whoever follows events is woken after it."""
