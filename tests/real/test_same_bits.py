@@ -58,7 +58,7 @@ def versions(folder: Path, order: Sequence[str]) -> list[str]:
             Contribution(str(place), write_tensors(folder / site, steps[site]).path, "weights", 1.0)
             for place, site in enumerate(order)
         ]
-        base = fold(base.path, sent, rule, folder / "base")
+        base = fold(base.path, sent, rule, folder / "base").model
         digests.append(base.digest)
     return digests
 
