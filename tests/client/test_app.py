@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from rondo.base.clock import SystemClock
 from rondo.base.errors import BadInput, LedgerBusy, NoSpace, RondoError
 from rondo.client.app import join
+from rondo.jobs.package import pack
 from rondo.net import methods
 from rondo.net.calls import Call, Handlers
 from rondo.net.kits import load_kit
@@ -21,6 +23,7 @@ from rondo.pki.kit import Kit
 from rondo.simulator.local import SERVER, Layout, make_kits
 from rondo.wire import rondo_pb2 as pb
 from tests.ports import free_port
+from tests.real.world import write_job
 
 LEAVE = pb.Order(leave=pb.Leave(reason="the test is over"))
 
@@ -41,10 +44,13 @@ def grpc_ends() -> Iterator[None]:
 
 @asynccontextmanager
 async def answering(
-    kit: Kit, *waits: pb.Order | RondoError, logins: tuple[RondoError, ...] = ()
-) -> AsyncIterator[None]:
-    """A server that answers waiting calls with ``waits``, one after the other; the first log-ins with errors."""
+    kit: Kit, *waits: pb.Order | RondoError | str, logins: tuple[RondoError, ...] = ()
+) -> AsyncIterator[dict[str, pb.Report]]:
+    """A server that answers waiting calls with ``waits``, one after the other; the first log-ins with errors. A kind
+    of report among them holds the answer until it was reported; yields what was."""
     orders, troubles = iter(waits), iter(logins)
+    reports: dict[str, pb.Report] = {}
+    reported = asyncio.Condition()
 
     async def register(hello: pb.Hello, call: Call) -> pb.Welcome:
         for trouble in troubles:
@@ -53,16 +59,30 @@ async def answering(
 
     async def wait(_: pb.Holding, call: Call) -> pb.Order:
         order = next(orders)
+        if isinstance(order, str):
+            kind = order
+            async with reported:
+                await reported.wait_for(lambda: kind in reports)
+            order = next(orders)
         if isinstance(order, RondoError):
             raise order
+        assert isinstance(order, pb.Order)
         return order
+
+    async def report(said: pb.Report, call: Call) -> pb.ReportReply:
+        async with reported:
+            reports[said.WhichOneof("what") or ""] = said
+            reported.notify_all()
+        return pb.ReportReply(counted=True)
 
     async def goodbye(_: pb.Quit, call: Call) -> pb.QuitReply:
         return pb.QuitReply()
 
-    handlers: Handlers = {methods.REGISTER: register, methods.WAIT: wait, methods.QUIT: goodbye}
+    handlers: Handlers = {
+        methods.REGISTER: register, methods.WAIT: wait, methods.REPORT: report, methods.QUIT: goodbye,
+    }  # fmt: skip
     async with open_server(kit, handlers, [kit.port], "localhost"):
-        yield
+        yield reports
 
 
 @pytest.mark.parametrize(
@@ -86,3 +106,29 @@ async def test_a_client_that_finds_no_server_can_be_stopped(kits: dict[str, Kit]
     stop.set()
     async with asyncio.timeout(5):
         assert await joining == ""
+
+
+HUGE = pb.FileRef(digest=f"blake3:{'a' * 64}", size=1 << 55)  # as no disk has room for
+NO_ROOM = r"needs \d{5}\.\d TiB and 64\.0 MiB to spare, .* are free \(free space at this site\)"
+
+
+async def test_a_job_for_which_there_is_no_room_is_not_fetched(kits: dict[str, Kit]) -> None:
+    engage = pb.Order(engage=pb.Engage(run=1, number=1, job="job", package=HUGE))
+    async with answering(kits[SERVER], engage, "prepare_failed", LEAVE) as reports:
+        await join(kits["a"], "test")
+    assert re.search(f"this job, packed and unpacked, {NO_ROOM}", _failure(reports))
+
+
+async def test_a_model_for_which_there_is_no_room_is_not_fetched(kits: dict[str, Kit], tmp_path: Path) -> None:
+    file = pack(write_job(tmp_path / "job"), tmp_path / "job.zip")
+    package = pb.FileRef(digest=file.digest, size=file.size, content=file.path.read_bytes())
+    engage = pb.Order(engage=pb.Engage(run=1, number=1, job="job", package=package))
+    work = pb.Order(work=pb.Work(run=1, round=3, rounds=4, task="validate", model=HUGE))
+    async with answering(kits[SERVER], engage, "prepared", work, "task_failed", LEAVE) as reports:
+        await join(kits["a"], "test")
+    assert re.search(f"the model, and an update, {NO_ROOM}", _failure(reports))
+    assert reports["task_failed"].round == 3
+
+
+def _failure(reports: dict[str, pb.Report]) -> str:
+    return "".join(said.prepare_failed.error + said.task_failed.error for said in reports.values())

@@ -11,8 +11,9 @@ from rondo.base.clock import SystemClock
 from rondo.server.usage import Usage, usage
 from rondo.simulator.local import SERVER
 from rondo.tensors.digest import file_digest
+from tests.real.gates import printed
 from tests.real.killpoint import LEAVING
-from tests.real.test_nothing_lost import deadly
+from tests.real.test_nothing_lost import BIG, CLIENT, deadly
 from tests.real.world import World, world, write_job
 
 ROUNDS, KEPT = 4, 2
@@ -62,3 +63,20 @@ async def test_nothing_is_left_of_what_a_killed_server_was_removing(point: str, 
         await made.log_in()
         assert files(used(made)) == {"models": 1} and kept(made, 1) == expected
         assert [path.name for path in (made.workspaces[SERVER] / "spool").iterdir()] in ([], ["a"], ["bb"], ["a", "bb"])
+
+
+@pytest.mark.parametrize("point", ["while it pulls", "before it sends", "after it sent"])
+async def test_a_client_that_was_killed_keeps_nothing_but_what_is_the_sites(point: str, tmp_path: Path) -> None:
+    async with world(tmp_path / "w", {"a": None, "bb": None}, command={"a": deadly(point, 2)}) as made:
+        job = write_job(tmp_path / "job", toml=BIG + CLIENT, num_rounds=2)
+        run = await made.session.submit(job)
+        assert await made.wait("a") == -9, "the client did not come to the point"
+        assert list((made.workspaces["a"] / "cache" / "a").iterdir())
+        await made.start("a")
+        assert (await made.ended(run))[-1].kind == "run_finished"
+        for name in ("a", "bb"):
+            await printed(made.folder / f"{name}.out", f"needed no more, swept: cache/{name} (")
+            folder = made.workspaces[name]
+            assert list((folder / "cache").iterdir()) == []
+            left = sorted(path.name for path in (folder / "run_1").iterdir())
+            assert left == sorted([f".mmar_{name}.digest", f"{name}.log", f"mmar_{name}"])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from rondo.base.errors import NoSpace
 
 MARGIN = 64 << 20  # bytes of disk that stay free
+_BLOCK = 512  # bytes, the unit of ``st_blocks``
 
 
 def free_bytes(folder: Path) -> int:
@@ -25,6 +27,18 @@ def see_it_fits(where: Path, size: int, free: int, what: str, hint: str) -> None
     if not fits(size, free):
         told = f"{what} needs {in_words(size)} and {in_words(MARGIN)} to spare, {in_words(max(free, 0))} are free"
         raise NoSpace(told, where=str(where), hint=hint)
+
+
+def still_to_come(into: Path, size: int) -> int:
+    """How much the disk still has to give for the ``size`` bytes of a transfer to ``into``.
+
+    What is there, whole or as a part, has its room already; one made of a spare also for what is not written yet.
+    """
+    here = 0
+    for path in into.parent.glob(f"{into.name}*"):
+        with suppress(FileNotFoundError):
+            here += path.stat().st_blocks * _BLOCK
+    return max(0, size - here)
 
 
 def in_words(size: int) -> str:

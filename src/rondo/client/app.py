@@ -11,15 +11,15 @@ from pathlib import Path
 from rondo.base.errors import ProtocolBroken, Refused, RondoError, YourFault
 from rondo.base.ids import new_token
 from rondo.base.rooms import listed
+from rondo.client.fetching import fetch_job
 from rondo.client.seat import Seat, site_secret, take_seat
+from rondo.client.sweeping import sweep_at_log_in, sweep_idle
 from rondo.client.tasks import Engagement, Place
 from rondo.client.telling import patiently, tell
-from rondo.jobs.unpacked import unpack_once
 from rondo.net import methods
 from rondo.net.channel import Channel, open_channel
 from rondo.net.errors import status_of
 from rondo.net.retry import Backoff
-from rondo.net.transfer import pull
 from rondo.pki.kit import Kit
 from rondo.wire import PROTOCOL
 from rondo.wire import rondo_pb2 as pb
@@ -56,6 +56,7 @@ class Client:
         self._heartbeat = 60.0
         self._engaged: tuple[Engagement, asyncio.Task[None]] | None = None
         self._asks: dict[str, asyncio.Task[None]] = {}
+        self._to_sweep = True  # once there is no run for this client
         self._changed = asyncio.Event()
         self._logged_in = asyncio.Event()
         self._logging_in = asyncio.Lock()
@@ -145,9 +146,12 @@ class Client:
 
     async def _orders(self) -> str:
         await self.log_in()
+        await asyncio.to_thread(sweep_at_log_in, self._kit.workspace, self.instance)
         while True:
             order = await self._next()
             match order.WhichOneof("what"):
+                case "nothing" if self._to_sweep:
+                    await self._sweep()
                 case "engage":
                     await self._engage(order.engage)
                 case "work" if self._engaged and self._engaged[0].run == order.work.run:
@@ -157,11 +161,18 @@ class Client:
                     await self._disengage()
                     report = pb.Report(run=order.recall.run, stopped=pb.Stopped(reason=order.recall.reason))
                     await tell(self._channel, report, self._exchange)
+                    await self._sweep()
                 case "ask" if order.ask.id not in self._asks:
                     self._asks[order.ask.id] = asyncio.create_task(self._answer(order.ask))
                 case "leave":
                     log.info("Shutdown the client: %s", order.leave.reason)
                     return "restart" if order.leave.restart else ""
+
+    async def _sweep(self) -> None:
+        """Where the server has no run for this client, and nobody deploys one."""
+        if not (self._engaged or self._asks):
+            self._to_sweep = False
+            await asyncio.to_thread(sweep_idle, self._kit.workspace, self.instance)
 
     async def _next(self) -> pb.Order:
         """The answer to one waiting call, which is made anew as soon as something in hand changes."""
@@ -220,6 +231,7 @@ class Client:
             return
         await self._disengage()
         log.info("run %d (%s): preparing", order.number, order.job)
+        self._to_sweep = True
         engagement = Engagement(order, self._place(), self._channel, self._exchange, self._say, self._changed)
         task = asyncio.create_task(engagement.live())
         task.add_done_callback(lambda _: self._changed.set())
@@ -255,8 +267,6 @@ class Client:
             raise ProtocolBroken(f"this client cannot {ask.name!r}", hint="its Rondo is older than the server's")
         number, _, digest, size = ask.args
         place = self._place()
-        archive = place.cache(digest)
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        await pull(self._channel, pb.FileRef(digest=digest, size=int(size)), archive, self._patient)
-        await asyncio.to_thread(unpack_once, archive, digest, place.code(int(number)))
+        package = pb.FileRef(digest=digest, size=int(size))
+        await fetch_job(self._channel, package, place.cache, place.code(int(number)), self._patient)
         return "MMAR deployed."

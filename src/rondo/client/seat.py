@@ -85,6 +85,19 @@ def _read(descriptor: int) -> Taken | None:
         return None  # a fresh seat, or one whose writing was cut short: log in anew
 
 
+def sitting(workspace: Path) -> set[str]:
+    """The instance names of all seats: of clients that live, or that somebody may come back as."""
+    taken = set()
+    for path in (workspace / "seats").glob("*.json"):
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            found = _read(descriptor)
+        finally:
+            os.close(descriptor)
+        taken |= {found.instance} if found else set()
+    return taken
+
+
 def site_secret(workspace: Path) -> str:
     """A word that only this site knows, made once: what its filters' noise is drawn from.
 

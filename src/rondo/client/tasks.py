@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from rondo.base.errors import BadInput, Conflict, GaveUp, MachineFault, NotFound, Refused, RondoError, WorkerDied
-from rondo.base.spare import SPARE, drop_spares, give_up
+from rondo.base.spare import drop_spares, give_up
+from rondo.client.fetching import fetch_job, see_room
 from rondo.client.passage import Answer, Passage, open_passage
+from rondo.client.sweeping import keep_only
 from rondo.client.telling import Say, Telling, describe, tell
 from rondo.jobs.job import Job, read_job
 from rondo.jobs.task import derive_seed
-from rondo.jobs.unpacked import unpack_once
 from rondo.net.channel import Channel
 from rondo.net.retry import Backoff
 from rondo.net.transfer import pull, push
@@ -42,8 +43,9 @@ class Place:
     def code(self, number: int) -> Path:
         return self.run_folder(number) / f"mmar_{self.instance}"
 
-    def cache(self, digest: str) -> Path:
-        return self.folder / "cache" / self.instance / parse_digest(digest)
+    @property
+    def cache(self) -> Path:
+        return self.folder / "cache" / self.instance
 
 
 class Engagement:
@@ -87,15 +89,12 @@ class Engagement:
             self._hold("failed")
         finally:
             telling.cancel()
-            drop_spares(self._place.folder / "cache" / self._place.instance)
+            drop_spares(self._place.cache)
 
     async def _fetch(self) -> Job:
         """The package, unpacked and read. A package that is here already is not fetched again."""
-        package, code = self._order.package, self._place.code(self._order.number)
-        archive = self._place.cache(package.digest)
-        archive.parent.mkdir(parents=True, exist_ok=True)
-        await pull(self._channel, package, archive, self._backoff)
-        await asyncio.to_thread(unpack_once, archive, package.digest, code)
+        code = self._place.code(self._order.number)
+        await fetch_job(self._channel, self._order.package, self._place.cache, code, self._backoff)
         return read_job(code)
 
     async def _rounds(self, job: Job) -> None:
@@ -185,14 +184,12 @@ class Engagement:
 
     async def _model(self, work: pb.Work) -> Path:
         """The global model as a file; one that is here already is not sent again, older ones go."""
-        into = self._place.cache(work.model.digest)
+        into = self._place.cache / parse_digest(work.model.digest)
         into.parent.mkdir(parents=True, exist_ok=True)
         self._telling.phase(work.round, "downloading")
+        see_room(into, work.model.size, work.model.size if work.task == "train" else 0, "the model, and an update,")
         await pull(self._channel, work.model, into, self._backoff, self._telling.moving(work.round, "downloading"))
-        for other in into.parent.iterdir():
-            kept = other in (into, self._place.cache(self._order.package.digest)) or other.name == SPARE
-            if not (kept or other.name.endswith(".part")):
-                give_up(other)
+        await asyncio.to_thread(keep_only, into)
         return into
 
     async def _send(self, work: pb.Work, answer: Answer) -> None:

@@ -11,6 +11,12 @@ from rondo.base.disk import disk_errors, write_atomic
 from rondo.jobs.package import unpack
 
 
+def is_unpacked(digest: str, folder: Path) -> bool:
+    """Whether ``folder`` is the content of the package with this digest, whole."""
+    mark = _mark(folder)
+    return folder.is_dir() and mark.is_file() and mark.read_text() == digest
+
+
 def unpack_once(archive: Path, digest: str, folder: Path, check: Callable[[Path], None] | None = None) -> None:
     """Make ``folder`` the content of ``archive``, unless it is already.
 
@@ -18,10 +24,9 @@ def unpack_once(archive: Path, digest: str, folder: Path, check: Callable[[Path]
     package brings its own. ``check`` looks at the fresh content before that. What was there stays as it was where
     ``check`` raises, or the package may not be unpacked (``BadInput``). Killed at any moment, it is done again.
     """
-    mark = folder.with_name(f".{folder.name}.digest")
-    if folder.is_dir() and mark.is_file() and mark.read_text() == digest:
+    if is_unpacked(digest, folder):
         return
-    fresh = folder.with_name(f".{folder.name}.new")
+    mark, fresh = _mark(folder), folder.with_name(f".{folder.name}.new")
     with disk_errors(folder, "unpack the package"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         for left in (fresh, *folder.parent.glob(f".{escape(fresh.name)}.*.part")):  # of one that was killed
@@ -36,6 +41,10 @@ def unpack_once(archive: Path, digest: str, folder: Path, check: Callable[[Path]
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         write_atomic(mark, digest.encode())
+
+
+def _mark(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.digest")
 
 
 def _replace(folder: Path, fresh: Path) -> None:

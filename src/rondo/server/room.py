@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rondo.base.clock import Clock
-from rondo.base.room import fits, free_bytes, see_it_fits
+from rondo.base.room import fits, free_bytes, see_it_fits, still_to_come
 from rondo.base.spare import drop_spares
 
 LAPSE = 60.0  # seconds after the last byte of an upload until its room is for others; a dead peer is noticed in half
 FORGOTTEN = 3600.0  # seconds after that until it is not thought of any more
-BLOCK = 512  # bytes, the unit of ``st_blocks``
 HINT = "free space on the server; the client tries again"
 
 
@@ -23,15 +22,13 @@ class _Promise:
     size: int
     at: float
 
-    def rest(self, now: float) -> tuple[int, float]:
-        """Bytes that are still to come, and for how many seconds nothing has."""
-        here, heard = 0, self.at
+    def silent(self, now: float) -> float:
+        """For how many seconds nothing has come."""
+        heard = self.at
         for path in self.into.parent.glob(f"{self.into.name}*"):  # whole, or a part of it
             with suppress(FileNotFoundError):
-                found = path.stat()
-                here += found.st_blocks * BLOCK  # a recycled file has its room already, whatever is written in it
-                heard = max(heard, found.st_mtime)
-        return max(0, self.size - here), now - heard
+                heard = max(heard, path.stat().st_mtime)
+        return now - heard
 
 
 class Room:
@@ -61,9 +58,8 @@ class Room:
         void = [path for path in self._promised if path == into or (alone and path.parent == into.parent)]
         for path in void:
             del self._promised[path]
-        promised = _Promise(into, size, self._clock.now())
-        self.need(promised.rest(promised.at)[0], "this upload")
-        self._promised[into] = promised
+        self.need(still_to_come(into, size), "this upload")
+        self._promised[into] = _Promise(into, size, self._clock.now())
 
     def settled(self, into: Path) -> None:
         """It has arrived and counts, or was refused."""
@@ -76,9 +72,9 @@ class Room:
     def _reserved(self) -> int:
         now, rests = self._clock.now(), 0
         for into, promised in list(self._promised.items()):
-            rest, silent = promised.rest(now)
+            silent = promised.silent(now)
             if silent < LAPSE:
-                rests += rest
+                rests += still_to_come(into, promised.size)
             elif silent > LAPSE + FORGOTTEN:
                 del self._promised[into]
         return rests
