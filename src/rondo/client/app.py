@@ -26,7 +26,7 @@ from rondo.wire import rondo_pb2 as pb
 
 log = logging.getLogger("rondo.client")
 
-PATIENCE = 30.0  # seconds a waiting call may be held
+PATIENCE = 30.0  # seconds a waiting call may be held; up to a third less, or all clients of a server would ask at once
 SLACK = 15.0  # seconds more until the connection is taken for dead
 FAREWELL = 3.0  # seconds that saying goodbye may take
 QUICK = 0.1  # seconds of work during which the server need not be asked whether to go on with it
@@ -51,6 +51,7 @@ class Client:
         self._seat = seat
         self._channel = channel
         rng = random.Random()  # only spreads reconnections; no result depends on it
+        self._rng = rng
         self._patient = Backoff(rng)
         self._exchange = Backoff(rng, patience=kit.settings.retry_timeout)
         self._heartbeat = 60.0
@@ -222,7 +223,8 @@ class Client:
         engagement = self._engaged[0] if self._engaged else None
         phase, round_number, task = engagement.hold if engagement else ("idle", -1, "")
         return pb.Holding(
-            run=engagement.run if engagement else 0, phase=phase, round=round_number, task=task, patience=PATIENCE,
+            run=engagement.run if engagement else 0, phase=phase, round=round_number, task=task,
+            patience=PATIENCE * self._rng.uniform(2 / 3, 1),
             asks=list(self._asks),
         )  # fmt: skip
 

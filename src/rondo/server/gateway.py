@@ -12,6 +12,7 @@ from rondo.ledger import sessions as session_rows
 from rondo.ledger.ledger import Tx
 from rondo.ledger.sessions import Session
 from rondo.net.calls import Call
+from rondo.net.lanes import Lanes
 from rondo.net.transfer import OFFSET, UPLOAD, read_chunks
 from rondo.net.tuning import SMALL
 from rondo.policy.actions import Action
@@ -35,6 +36,7 @@ class Gateway:
         self._intake = intake
         self._rights = rights
         self._reports = Reports(store, intake, live)
+        self._lanes = Lanes()
 
     async def register(self, hello: pb.Hello, call: Call) -> pb.Welcome:
         return await self._sessions.register(hello, call.peer)
@@ -99,8 +101,11 @@ class Gateway:
             self._rights.check(session.name, Action.VIEW)
         elif not await self._store.read(may_pull, session.instance, request.file.digest):
             raise NotFound("this file is not, or no longer, for this client", where=request.file.digest)
-        async with aclosing(read_chunks(self._store.blobs.local(request.file.digest), request.offset)) as chunks:
-            async for chunk in chunks:
+        async with (
+            self._lanes.lane() as lane,
+            aclosing(read_chunks(self._store.blobs.local(request.file.digest), request.offset)) as chunks,
+        ):
+            async for chunk in lane.going(chunks):
                 self._sessions.heard(session)
                 yield chunk
 

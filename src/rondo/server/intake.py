@@ -15,6 +15,7 @@ from rondo.ledger import events, models, rounds, runs
 from rondo.ledger.ledger import Tx
 from rondo.ledger.models import Model
 from rondo.ledger.sessions import Session
+from rondo.net.lanes import Lanes
 from rondo.net.part import part_size
 from rondo.net.transfer import receive
 from rondo.rounds.events import UpdateArrived
@@ -36,6 +37,7 @@ class Intake:
         self._sessions = sessions
         self._runs = live
         self._staging = Staging(store, rights)
+        self._lanes = Lanes()
 
     async def offer(self, session: Session, offer: pb.Offer) -> pb.OfferReply:
         """Say what is wanted of an offered file: nothing, the rest from ``offset`` on, or why it is refused."""
@@ -59,7 +61,9 @@ class Intake:
         if whole:  # it came along, or the server died before it counted
             reply = await self._settle(session, offer, into, model)
             return pb.OfferReply(have=reply.accepted, refused=reply.refused, code=reply.code)
-        return pb.OfferReply(upload=offers.name_of(session.instance, offer), offset=part_size(into, offer.file))
+        upload = offers.name_of(session.instance, offer)
+        await self._lanes.keep(upload)
+        return pb.OfferReply(upload=upload, offset=part_size(into, offer.file))
 
     async def push(self, session: Session, chunks: AsyncIterator[bytes], upload: str, offset: int) -> pb.PushReply:
         """Take the bytes in; the reply comes when they count, or says why they do not."""
@@ -69,9 +73,10 @@ class Intake:
         offer, into = pb.Offer.FromString(row.offer), self._store.upload(session.instance, row.digest)
         try:
             check = None if offer.HasField("package") else self._check(session, offer.update, model)
-            moving = self._moving(session, chunks)
             sees, durable = check.feed if check else None, self._store.durable
-            await receive(moving, into, offer.file, offset, check=sees, durable=durable)
+            async with self._lanes.lane(upload) as lane:
+                moving = self._moving(session, lane.coming(chunks))
+                await receive(moving, into, offer.file, offset, check=sees, durable=durable)
         except (BadInput, Refused) as error:
             reply = await self._refuse(session, offer, error)
         except ProtocolBroken as error:  # what was here is gone; the client may begin again
