@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.fold [--model-mib 64] [--sites 8] [--times 3] [RULE ...]`` prints one JSON line for each rule.
 The worker is the real one: it reads the spooled updates, looks for what is not finite, reduces in float64, digests and
-writes the next model, and what the rule remembers. The files have been read before, as updates have that just arrived.
+writes the next model, and what the rule remembers. The files have been read before, as updates have that just arrived,
+and the result is made of a file that nobody needs any more, as in a run.
 
 ``gib_per_second``: GiB of updates for each second of one processor core that the worker takes, held on one core.
 ``gib_per_second_wall``: for each second that passes, on all cores (``threads``); a busy machine makes it less.
@@ -25,6 +26,7 @@ import numpy as np
 
 from benchmarks import peaks
 from rondo.base.rooms import names
+from rondo.base.spare import give_up
 from rondo.tensors.files import write_tensors
 from rondo.worker.host import Worker, WorkerSpec, open_worker
 from rondo.worker.threads import worth
@@ -67,6 +69,7 @@ async def folds(request: dict[str, Any], times: int, folder: Path) -> tuple[floa
         await worker.ask({**request, **memory})
         before, begun = processor_seconds(worker), time.perf_counter()
         for number in range(times):
+            give_up(Path(request["out"]))
             answer = await worker.ask({**request, **memory})
             if answer["memory"]:  # what one remembers, the next one starts from
                 memory = {"memory": answer["memory"]["path"], "memory_out": str(folder / f"memory{number % 2}")}
