@@ -20,6 +20,7 @@ APART = {
     "scale": "make bench-scale",
     "plots": "draws what scale and peers measured",
     "pages": "writes what all have measured",
+    "codecs": "trains the demo's job a hundred times; docs/guide/jobs.md quotes it",
 }
 
 

@@ -197,6 +197,19 @@ def test_a_layout_far_too_long_is_refused_unread(name: str, tmp_path: Path) -> N
 
 
 @CodecName
+def test_a_segment_far_too_long_is_refused_unread(name: str, tmp_path: Path) -> None:
+    codec, source = built(name), save(tmp_path / "source", SCHEMA, model(SCHEMA, 1))
+    coded = encode(codec, source.path, tmp_path / "coded", feedback(codec, tmp_path / "after"))
+    layout, data = parts(coded.path)
+    # As long as the file may be, so that only the model's layout says that it cannot be.
+    lie = raw_file(tmp_path / "lie", layout, (8 << 20).to_bytes(4, "little") + data[4:] + bytes(9 << 20)).path
+    content = lie.read_bytes()
+    check = CodedCheck(codec, read_layout(source.path), frozenset(), "update of ward")
+    with pytest.raises(BadInput, match=r"coded tensor .* has 8388608 bytes for"):
+        check.feed(content[: content.index(data[4:50])])
+
+
+@CodecName
 def test_nan_is_refused_by_name(name: str, tmp_path: Path) -> None:
     """As it is sent by somebody who does not keep to our encoder; ints travel as they are."""
     codec = built(name)

@@ -116,6 +116,7 @@ async def test_filters_are_run(bench: Bench) -> None:
         "omitted": [],
         "steps": 0.0,
         "filters": [{"name": "exclude_vars", "options": {"vars": ["b"]}}],
+        "codecs": [],
         "seed": 1,
         "out": str(bench.out),
     }
@@ -126,6 +127,34 @@ async def test_filters_are_run(bench: Bench) -> None:
         assert list(bench.result()) == ["w"] and np.array_equal(bench.result()["w"], np.full((2, 3), 2.0))
         with pytest.raises(TaskFailed, match="filter percentile: unknown key 'percent'"):
             await worker.ask(request | {"filters": [{"name": "percentile", "options": {"percent": 3}}]})
+
+
+async def test_what_this_site_does_not_know_is_refused_before_anybody_trains(bench: Bench) -> None:
+    async with open_worker(bench.spec(purpose="filter", code=None)) as worker:
+        for about, says in (
+            ({"codecs": [{"name": "int4", "options": {}}]}, "no 'int4' in codecs"),
+            ({"codecs": [{"name": "int8", "options": {"of_a_later_version": 1}}]}, "unknown key 'of_a_later_version'"),
+            ({"filters": [{"name": "svt", "options": {"fractio": 1}}]}, "unknown key 'fractio'"),
+        ):
+            with pytest.raises(TaskFailed, match=says):
+                await worker.ask({"do": "open", "kind": "filter", **about})
+
+
+async def test_files_are_coded_and_decoded(bench: Bench) -> None:
+    codec = {"name": "topk", "options": {"fraction": 0.5}}
+    lost = bench.folder / "lost"
+    request = {"do": "encode", "codec": codec, "source": str(bench.model), "out": str(bench.folder / "coded")}
+    async with open_worker(bench.spec(purpose="filter", code=None)) as worker:
+        await worker.ask({"do": "open", "kind": "filter", "codecs": [codec]})
+        first = await worker.ask(request | {"before": "", "after": str(lost)})
+        again = await worker.ask(request | {"before": str(lost), "after": str(bench.folder / "lost again")})
+        assert first["digest"] != again["digest"]
+        await worker.ask({"do": "decode", "codec": codec, "source": str(bench.folder / "coded"), "out": str(bench.out)})
+        for array in bench.result().values():
+            assert np.count_nonzero(array) <= -(-array.size // 2)
+        # Nothing that loses something, no filters: the update stays as it is.
+        plain = {"do": "filter", "filters": [], "codecs": [{"name": "planes", "options": {}}]}
+        assert await worker.ask(plain) == {"say": "done"}
 
 
 async def test_a_worker_that_folds_does_not_load_what_others_need(bench: Bench) -> None:
