@@ -16,10 +16,11 @@ import grpc
 import grpc.aio
 
 from rondo.base.errors import ProtocolBroken, Unreachable
+from rondo.base.malloc import one_arena
 from rondo.net.errors import unpack
 from rondo.net.methods import METHODS, Codec, Kind, Method
 from rondo.net.route import proxy_for
-from rondo.net.tuning import Tuning, bulk_options, channel_options, one_arena
+from rondo.net.tuning import Tuning, bulk_options, channel_options
 
 Q = TypeVar("Q")
 A = TypeVar("A")

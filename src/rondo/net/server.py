@@ -11,9 +11,10 @@ import grpc
 import grpc.aio
 
 from rondo.base.errors import Conflict
+from rondo.base.malloc import one_arena
 from rondo.net.calls import Handlers, rpc
 from rondo.net.channel import Keys
-from rondo.net.tuning import Tuning, many_files, one_arena, server_options
+from rondo.net.tuning import Tuning, many_files, server_options
 
 
 class Server:

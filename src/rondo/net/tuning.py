@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import resource
 from dataclasses import dataclass
 
@@ -96,16 +95,6 @@ def server_options(tuning: Tuning) -> Options:
         # Two servers on one port would each get half of the clients: let the second one fail instead.
         ("grpc.so_reuseport", 0),
     ]
-
-
-def one_arena() -> None:
-    """Let all threads of this process share one malloc arena (glibc's M_ARENA_MAX), where there is such a thing.
-
-    Otherwise each of gRPC's threads keeps the peak of what it ever held: eight clients at once, twice the memory.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(-8, 1)
 
 
 def many_files() -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from rondo.base import rooms
+from rondo.base.malloc import keep_freed
 from rondo.base.options import decode
 from rondo.jobs.task import Site
 from rondo.worker import api
@@ -82,6 +83,7 @@ class Child:
         os.chdir(site.workspace)
         _lazy("tasks").seed_all(int(request["seed"]))
         job = request["job"]
+        keep_freed()
         module = rooms.pick("rondo.trainers", job["name"])
         trainer = module.build(decode(module.Options, job["options"], f"trainer {job['name']}"), site)
         if hasattr(trainer, "run"):
