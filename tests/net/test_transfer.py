@@ -18,7 +18,7 @@ from rondo.net.channel import Channel, open_channel
 from rondo.net.methods import OFFER, PULL
 from rondo.net.part import Part, part_size
 from rondo.net.transfer import pull, push, read_chunks
-from rondo.net.tuning import CHUNK, MIB, Tuning
+from rondo.net.tuning import CHUNK, MIB, WINDOW, Tuning
 from rondo.tensors.digest import FileInfo, file_digest
 from rondo.wire import rondo_pb2 as pb
 from tests.net.certs import Authority
@@ -92,6 +92,27 @@ async def test_a_link_cut_at_random_bytes_goes_on_where_it_stopped(
     assert proxy.cuts == cuts
     again = proxy.passed[way] - size
     assert again < cuts * 2 * MIB, f"{again / MIB / cuts:.1f} MiB a cut were sent twice"
+
+
+@pytest.mark.parametrize("way", list(Way))
+async def test_a_connection_that_one_end_believes_alive_is_no_obstacle(
+    authority: Authority, depot: Depot, tmp_path: Path, way: Way
+) -> None:
+    """A NAT forgets it: the client knows and comes again while the server still waits for the old one."""
+    size, times = 16 * MIB, 4
+    file = depot.add(size) if way is Way.DOWN else write_file(tmp_path / "ours", size)
+    async with proxied(authority, depot) as (proxy, channel), asyncio.TaskGroup() as group:
+        proxy.rate = 60e6
+        if way is Way.DOWN:
+            group.create_task(pull(channel, ref(file), tmp_path / "got", backoff()))
+        else:
+            group.create_task(push(channel, file, OFFERED, backoff()))
+        for time in range(1, times + 1):
+            await proxy.until(lambda reached=time * size / (times + 1): proxy.passed[way] > reached)
+            proxy.forget()
+    assert proxy.cuts == times <= proxy.forgotten
+    assert proxy.passed[way] - size < times * WINDOW, "what was on its way may be sent again, no more"
+    assert file_digest(tmp_path / "got" if way is Way.DOWN else depot.path(file.digest)).digest == file.digest
 
 
 async def test_a_pull_goes_on_from_what_an_earlier_process_left(
