@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from rondo.base.errors import RondoError
+from rondo.base.spare import SPARE
 from rondo.jobs.package import pack
 from rondo.net import methods
 from rondo.net.errors import status_of
@@ -88,8 +89,9 @@ class Court:
 
     @property
     def spooled(self) -> list[Path]:
-        """What the server holds of the liar's files."""
-        return sorted(path for path in (self.made.folder / SERVER / "spool" / "liar").rglob("*") if path.is_file())
+        """What the server holds of the liar's files. A spare is only room for the next one."""
+        folder = self.made.folder / SERVER / "spool" / "liar"
+        return sorted(path for path in folder.rglob("*") if path.is_file() and path.name != SPARE)
 
     async def called(self) -> None:
         """The next round is open for the liar, and it has the model."""
