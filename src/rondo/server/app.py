@@ -29,6 +29,7 @@ from rondo.pki.revocation import REVOKED
 from rondo.pki.revocation import Revoked as Entry
 from rondo.policy.authorization import load_authorization
 from rondo.policy.policy import OpenPolicy
+from rondo.server.distrust import distrust
 from rondo.server.frontdesk import Frontdesk
 from rondo.server.gateway import Gateway
 from rondo.server.intake import Intake
@@ -176,6 +177,7 @@ async def _take_up(store: Store, fresh: bool) -> None:
                 )
         return found
 
+    await asyncio.to_thread(distrust, store)
     found = await store.do(look)
     for run, round_number in found:
         log.info("Run %d (round %s) %s", run.id, round_number, "is abandoned" if fresh else "goes on")
