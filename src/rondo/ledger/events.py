@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +32,15 @@ _AFTER_OF_RUN = _AFTER.where((events.c.run == bindparam("run")) | ((events.c.run
 def record(tx: Tx, now: float, run: int, kind: str, data: Mapping[str, Any] | None = None) -> None:
     """Append an event; ``run`` 0 is the server itself."""
     tx.execute(_RECORD, {"at": now, "run": run, "kind": kind, "data": dict(data or {})})
+
+
+def replace(tx: Tx, now: float, run: int, kind: str, data: Mapping[str, Any], gone: Collection[int]) -> int:
+    """Append an event in place of those of its kind with the numbers ``gone``; returns its number."""
+    if gone:
+        tx.execute(events.delete().where(events.c.number.in_(gone), events.c.kind == kind))
+    key = tx.execute(insert(events).values(at=now, run=run, kind=kind, data=dict(data))).inserted_primary_key
+    assert key is not None
+    return int(key[0])
 
 
 def after(tx: Tx, number: int, run: int | None = None, limit: int = 500) -> list[Event]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 from rondo.base.errors import BadInput, NotFound, ProtocolBroken, Refused, RondoError
-from rondo.ledger import events, models, rounds, runs
+from rondo.ledger import events, models, rounds
 from rondo.ledger.ledger import Tx
 from rondo.ledger.models import Model
 from rondo.ledger.sessions import Session
@@ -22,6 +21,7 @@ from rondo.rounds.events import UpdateArrived
 from rondo.server import offers
 from rondo.server.arrival import Check, check_of
 from rondo.server.claims import check_claim, check_metrics, check_samples
+from rondo.server.notes import Notes
 from rondo.server.rights import Rights
 from rondo.server.runs import Runs
 from rondo.server.sessions import Sessions
@@ -38,6 +38,7 @@ class Intake:
         self._runs = live
         self._staging = Staging(store, rights)
         self._lanes = Lanes()
+        self.notes = Notes(store)
 
     async def offer(self, session: Session, offer: pb.Offer) -> pb.OfferReply:
         """Say what is wanted of an offered file: nothing, the rest from ``offset`` on, or why it is refused."""
@@ -50,13 +51,13 @@ class Intake:
         if counts:
             return pb.OfferReply(have=True)  # the acknowledgement was lost
         if reason:
-            await self._refused(session, offer.update, reason)
+            await self._refused(session, offer, reason)
             return pb.OfferReply(refused=reason, code="Conflict")
         self._store.room.promise(into, offer.file.size, alone=not offer.HasField("package"))
         try:
             whole = await asyncio.to_thread(offers.make_room, into, offer, self._store.durable)
         except ProtocolBroken as error:
-            await self._refused(session, offer.update, str(error))
+            await self._refused(session, offer, str(error))
             raise
         if whole:  # it came along, or the server died before it counted
             reply = await self._settle(session, offer, into, model)
@@ -80,7 +81,7 @@ class Intake:
         except (BadInput, Refused) as error:
             reply = await self._refuse(session, offer, error)
         except ProtocolBroken as error:  # what was here is gone; the client may begin again
-            await self._refused(session, offer.update, str(error))
+            await self._refused(session, offer, str(error))
             raise
         else:
             reply = await self._settle(session, offer, into, model, check)
@@ -111,8 +112,11 @@ class Intake:
         self._store.upload(session.instance, offer.file.digest).unlink(missing_ok=True)
 
     async def _refuse(self, session: Session, offer: pb.Offer, error: RondoError) -> pb.PushReply:
-        await self._refused(session, offer.update, str(error))
+        await self._refused(session, offer, str(error))
         return pb.PushReply(refused=str(error), code=error.code)
+
+    async def _refused(self, session: Session, offer: pb.Offer, reason: str) -> None:
+        await self.notes.refused(session.instance, offer.update.run, offer.update.round, reason)
 
     async def _moving(self, session: Session, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The chunks as they are; a client whose bytes move is alive."""
@@ -128,7 +132,7 @@ class Intake:
             check_claim(offer.update, f"update of {session.instance}")
             parse_digest(offer.file.digest)
         except BadInput as error:
-            await self._refused(session, offer.update, str(error))
+            await self._refused(session, offer, str(error))
             raise
 
     def _check(self, session: Session, claim: pb.Claim, model: Model | None) -> Check:
@@ -148,6 +152,7 @@ class Intake:
         reason = await self._store.do(_accept, contribution, offers.name_of(session.instance, offer))
         if reason:
             self._drop(session, offer)
+            await self._refused(session, offer, reason)
             return pb.PushReply(refused=reason, code="Conflict")
         self._runs.tell(claim.run, UpdateArrived(session.instance))
         return pb.PushReply(accepted=True)
@@ -163,33 +168,21 @@ class Intake:
             omitted=[], seconds=0.0, at=self._store.clock.now(),
         )  # fmt: skip
         reason = await self._store.do(_accept, contribution)
-        if not reason:
+        if reason:
+            await self.notes.refused(session.instance, report.run, report.round, reason)
+        else:
             self._runs.tell(report.run, UpdateArrived(session.instance))
         return pb.ReportReply(counted=not reason, reason=reason)
-
-    async def _refused(self, session: Session, claim: pb.Claim, reason: str) -> None:
-        def write(tx: Tx) -> None:
-            data = {"client": session.instance, "round": claim.round, "reason": reason}
-            if runs.get(tx, claim.run):
-                events.record(tx, self._store.clock.now(), claim.run, "update_refused", data)
-
-        await self._store.do(write)
 
 
 def _accept(tx: Tx, contribution: rounds.Contribution, upload: str = "") -> str:
     c = contribution
     reason = rounds.accept(tx, c)
     models.drop_offer(tx, upload)
-    about: dict[str, Any] = {"client": c.client, "round": c.round}
-    if reason:
-        events.record(tx, c.at, c.run, "update_refused", {**about, "reason": reason})
-    else:
-        about |= {
-            "task": c.task,
-            "samples": c.samples,
-            "metrics": dict(c.metrics),
-            "size": c.size,
-            "seconds": c.seconds,
-        }
-        events.record(tx, c.at, c.run, "update_accepted", {**about, "local_metrics": dict(c.local_metrics)})
+    if not reason:
+        about = {
+            "client": c.client, "round": c.round, "task": c.task, "samples": c.samples, "metrics": dict(c.metrics),
+            "size": c.size, "seconds": c.seconds, "local_metrics": dict(c.local_metrics),
+        }  # fmt: skip
+        events.record(tx, c.at, c.run, "update_accepted", about)
     return reason

@@ -20,6 +20,7 @@ class Reports:
         self._store = store
         self._intake = intake
         self._runs = live
+        self._notes = intake.notes
 
     async def take(self, session: Session, request: pb.Report) -> pb.ReportReply:
         match request.WhichOneof("what"):
@@ -28,8 +29,7 @@ class Reports:
             case "task_failed":
                 return await self._failed(session, request)
             case "progress":
-                counted = await self._store.do(_progress, self._store.clock.now(), session.instance, request)
-                return pb.ReportReply(counted=counted)
+                return pb.ReportReply(counted=await self._notes.progress(session.instance, request))
             case "measured":
                 return await self._intake.measured(session, request)
             case "answer":
@@ -42,6 +42,7 @@ class Reports:
     async def _participation(self, session: Session, request: pb.Report) -> pb.ReportReply:
         client, failure = session.instance, _failure(session, request.prepare_failed)
         state = {"prepared": "prepared", "prepare_failed": "failed"}.get(request.WhichOneof("what") or "", "")
+        told = self._notes.may_speak(client)
 
         def write(tx: Tx) -> bool:
             now = self._store.clock.now()
@@ -50,7 +51,7 @@ class Reports:
                 changed = runs.set_participant(tx, (request.run, client), state, now, reason)
             else:
                 changed = runs.participant(tx, request.run, client) is not None
-            if changed:
+            if changed and told:
                 detail: dict[str, Any] = reason or {"reason": request.stopped.reason[:200]}
                 events.record(tx, now, request.run, f"client_{state or 'stopped'}", {"client": client, **detail})
             return changed
@@ -70,23 +71,15 @@ class Reports:
             this, now = rounds.current(tx, request.run), self._store.clock.now()
             if this is None or rounds.refusal(tx, request.run, request.round, this.task, session.instance):
                 return False
+            if not rounds.decline(tx, (this.run, this.round, this.task), session.instance, failure, now):
+                return False  # it is known already
             events.record(tx, now, request.run, "task_failed", {"client": session.instance, **failure})
-            return rounds.decline(tx, (this.run, this.round, this.task), session.instance, failure, now)
+            return True
 
         counted = await self._store.do(write)
         if counted:
             self._runs.tell(request.run, TaskFailed(session.instance, failure))
         return pb.ReportReply(counted=counted)
-
-
-def _progress(tx: Tx, now: float, client: str, request: pb.Report) -> bool:
-    said = request.progress
-    part = runs.participant(tx, request.run, client)
-    if part is None or part.state == "stopped":
-        return False
-    data = {"client": client, "round": request.round, "phase": said.phase[:40], "fraction": said.fraction}
-    events.record(tx, now, request.run, "progress", {**data, "detail": said.detail[:200]})
-    return True
 
 
 def _failure(session: Session, said: pb.Failure) -> dict[str, Any]:
