@@ -136,6 +136,21 @@ async def test_a_part_made_of_a_spare_tells_how_much_of_it_is_new(tmp_path: Path
     assert into.stat().st_ino == inode
 
 
+async def test_a_chunk_counts_after_it_is_written_and_checked(tmp_path: Path) -> None:
+    file, into = write_file(tmp_path / "whole", 3 * MIB), tmp_path / "in"
+    content, said, there = file.path.read_bytes(), [], []
+
+    def check(block: bytes) -> None:
+        said.append(part_size(into, ref(file)))
+        there.append(into.with_name("in.part").read_bytes()[said[-1] : said[-1] + MIB] == block)
+
+    spare_of(b"\xff" * file.size, tmp_path)
+    chunks = [content[at : at + MIB] for at in range(0, file.size, MIB)]
+    await receive(chunks_of(*chunks), into, ref(file), offset=0, check=check, durable=False)
+    assert said == [0, MIB, 2 * MIB]
+    assert all(there)
+
+
 async def test_a_part_of_another_file_under_the_same_name_is_not_gone_on_with(tmp_path: Path) -> None:
     file, other = write_file(tmp_path / "whole", 2 * MIB), write_file(tmp_path / "other", 2 * MIB + 1)
     spare_of(bytes(MIB), tmp_path)
