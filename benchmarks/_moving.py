@@ -142,7 +142,7 @@ def clear(path: Path, layer: str) -> None:
     """Make room for what arrives next."""
     if layer in AGAIN:
         give_up(path)
-    else:
+    elif layer == "new":
         path.unlink(missing_ok=True)
         drop_spares(path.parent)
 
