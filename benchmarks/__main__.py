@@ -48,7 +48,7 @@ SUITE = (
     Listed("submit", "--times 10", 20, "--times 1"),
     Listed("transfer", "--times 3", 70, "--megabytes 8 --times 1 --clients 2"),
     Listed("line", "--megabytes 128", 20, "--megabytes 8"),
-    Listed("flat", "--rounds 1000", 130),
+    Listed("flat", "--rounds 1000", 110),
     Listed("idle", "--clients 2000 --model-mb 2000", 70, "--clients 50 --model-mb 50 --helpers 2"),
     Listed("limited", "--model-mb 2000 --limit-mb 400", 45, "--model-mb 450 --clients 1"),
     Listed("fold", "--model-mib 32 --times 2", 30, "--model-mib 4 --times 1"),

@@ -50,7 +50,7 @@ async def test_sixty_four_clients_at_once(tmp_path: Path) -> None:
         assert counted == dict.fromkeys(names, 1)
         assert await made.digest(run, 1) == added(tmp_path, SIZE, rounds=1)
         # Two of them move at a time, and of those only what is under way is in memory.
-        assert most_memory(made.pid(SERVER)) - before < 100 * MIB
+        assert most_memory(made.pid(SERVER)) - before < 200 * MIB
 
 
 async def test_a_server_has_room_for_more_connections_than_its_shell_gives_it(tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ async def test_two_sites_learn_together(tmp_path: Path) -> None:
                 answers[name] = await worker.ask({"do": "train", "round": number, "rounds": 4, "seed": 5, **files})
             sent = [Contribution(name, Path(one["path"]), one["kind"], one["samples"]) for name, one in answers.items()]
             accuracy.append([one["metrics"]["accuracy"] for one in answers.values()])
-            model = fold(model, sent, build_rule("mean", {}), tmp_path / f"model-{number + 1}").path
+            model = fold(model, sent, build_rule("mean", {}), tmp_path / f"model-{number + 1}").model.path
     assert [one[0] for one in accuracy] == [one[1] for one in accuracy]  # measured on the same model
     assert accuracy[0][0] < 0.3 and accuracy[-1][0] > 0.8
     assert (tmp_path / "a.log").read_text().count("| accuracy ") == 4

@@ -43,13 +43,11 @@ async def first_model(store: Store, run: Run, job: Job, code: Path) -> None:
 
 
 async def together(*works: Coroutine[Any, Any, Any]) -> None:
-    """Do all of it at once; the first failure ends the rest, which is over when it is raised."""
+    """Do all of it at once. A failure is raised as if one had been done after the other: the same one every time."""
     tasks = [asyncio.create_task(work) for work in works]
     try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
         for task in tasks:
-            if task in done:
-                task.result()
+            await task
     finally:
         for task in tasks:
             task.cancel()
