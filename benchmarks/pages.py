@@ -210,6 +210,11 @@ def _micro(found: Figures) -> Iterator[str]:
     yield table(("part", "median, ms", "GiB/s"), rows)
 
 
+def _number(value: float) -> str:
+    """Three digits, and never 1.07e+03."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 def figures_of_readme(found: Figures) -> str:
     """What somebody who chooses wants to know; empty until it was measured."""
     shown = [row for case in CHOSEN for row in found.peers if row.case == case and not row.failed]
@@ -223,7 +228,7 @@ def figures_of_readme(found: Figures) -> str:
         for case in CHOSEN:
             megabytes, clients = compare.order(case)
             cells = [known.get((case, name)) for name in names]
-            words = [f"{getattr(row, value):.3g}" if row else "" for row in cells]
+            words = [_number(getattr(row, value)) if row else "" for row in cells]
             rows.append((f"{what}, {megabytes:g} MB x {clients:g} clients", f"**{words[0]}**", *words[1:]))
     if recovery:
         seconds = f"**{recovery['median_seconds']:.2g} s**"

@@ -30,7 +30,7 @@ CONTENDERS = ("rondo", "nvflare", "nvflare-best", "flower", "flower-best")
 ROUNDS = {
     "1x8": {"rondo": 20, "nvflare": 6, "flower": 3},
     "64x4": {"rondo": 10, "nvflare": 5, "flower": 3},
-    "512x2": {"rondo": 6, "nvflare": 4, "flower": 3},
+    "512x2": {"rondo": 5, "nvflare": 3, "flower": 2},
     "2048x2": {"rondo": 5},
 }
 ROUNDS_OF_OTHERS = {"rondo": 8, "nvflare": 4, "flower": 3}

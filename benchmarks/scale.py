@@ -20,7 +20,8 @@ MANY = ("2048x8",)  # the largest of all: is memory flat there, too?
 def plan(repeat: int, largest: float) -> list[peers.Planned]:
     """Everything up to a model of ``largest`` MB once, then again."""
     cases = [case for case in (*SIZES, *CLIENTS, *MANY) if compare.order(case)[0] <= largest]
-    return [peers.Planned(case, "rondo", 10 if compare.order(case)[0] <= 64 else 4) for case in cases] * repeat
+    rounds = {case: 8 if compare.order(case)[0] <= 64 else 3 for case in cases}
+    return [peers.Planned(case, "rondo", rounds[case]) for case in cases] * repeat
 
 
 def main() -> None:
