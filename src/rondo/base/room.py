@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -34,11 +36,31 @@ def still_to_come(into: Path, size: int) -> int:
 
     What is there, whole or as a part, has its room already; one made of a spare also for what is not written yet.
     """
-    here = 0
-    for path in into.parent.glob(f"{into.name}*"):
+    return max(0, size - sum(found.st_blocks * _BLOCK for found in pieces(into)))
+
+
+def pieces(into: Path) -> Iterator[os.stat_result]:
+    """What is there of a transfer to ``into``: the whole file, or its part."""
+    for path in (into, into.with_name(f"{into.name}.part")):
         with suppress(FileNotFoundError):
-            here += path.stat().st_blocks * _BLOCK
-    return max(0, size - here)
+            yield path.stat()
+
+
+def entries(folder: Path) -> list[Path]:
+    """What is in a folder; nothing where there is none, or it may not be read."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files below a folder, as far as they can be read."""
+    if path.is_dir() and not path.is_symlink():
+        return sum(size_of(entry) for entry in entries(path))
+    with suppress(OSError):
+        return path.lstat().st_size
+    return 0
 
 
 def in_words(size: int) -> str:

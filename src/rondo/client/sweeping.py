@@ -6,9 +6,7 @@ share a workspace (see ``rondo.client.seat``), so each looks only at what bears 
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
 import re
 import shutil
 from collections.abc import Iterable, Iterator
@@ -16,9 +14,10 @@ from contextlib import suppress
 from glob import escape
 from pathlib import Path
 
-from rondo.base.room import in_words
+from rondo.base.room import entries, in_words, size_of
 from rondo.base.spare import SPARE, give_up
 from rondo.client.seat import sitting
+from rondo.net.part import is_being_received
 
 log = logging.getLogger("rondo.client")
 
@@ -34,8 +33,8 @@ def sweep_at_log_in(workspace: Path, instance: str) -> None:
     """
     others = sitting(workspace) - {instance}
     cache = workspace / "cache"
-    gone = [folder for folder in _in(cache) if folder.name not in others | {instance}]
-    gone += [file for file in _in(cache / instance) if file.name.startswith((".", f"{instance}."))]
+    gone = [folder for folder in entries(cache) if folder.name not in others | {instance}]
+    gone += [file for file in entries(cache / instance) if file.name.startswith((".", f"{instance}."))]
     gone += [file for file in _half_unpacked(workspace) if _owner(file) not in others]
     _remove(workspace, "left behind", gone)
 
@@ -53,13 +52,13 @@ def sweep_idle(workspace: Path, instance: str) -> None:
 def keep_only(model: Path) -> None:
     """Of the files of rounds in a client's cache: all others are of rounds that are over, or become the spare."""
     for other in model.parent.iterdir():
-        if other not in (model, model.parent / SPARE) and other.is_file() and not _is_being_fetched(other):
+        if other not in (model, model.parent / SPARE) and other.is_file() and not is_being_received(other):
             give_up(other)
 
 
 def _half_unpacked(workspace: Path) -> Iterator[Path]:
     for run in workspace.glob("run_*"):
-        yield from (entry for entry in _in(run) if _HALF.fullmatch(entry.name))
+        yield from (entry for entry in entries(run) if _HALF.fullmatch(entry.name))
 
 
 def _owner(half: Path) -> str:
@@ -67,21 +66,9 @@ def _owner(half: Path) -> str:
     return next((name for name in found.groups() if name), "") if found else ""
 
 
-def _is_being_fetched(path: Path) -> bool:
-    """Whether somebody in this process or another writes this ``.part`` (see ``rondo.net.part``)."""
-    if path.suffix != ".part":
-        return False
-    with suppress(OSError), path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
-
-
 def _remove(workspace: Path, why: str, paths: Iterable[Path]) -> None:
     for path in paths:
-        size = _size(path)
+        size = size_of(path)
         try:
             if path.is_dir():
                 shutil.rmtree(path)
@@ -90,18 +77,3 @@ def _remove(workspace: Path, why: str, paths: Iterable[Path]) -> None:
             log.info("%s, swept: %s (%s)", why, path.relative_to(workspace), in_words(size))
         except OSError as error:
             log.warning("%s stays where it is: %s", path, error)
-
-
-def _size(path: Path) -> int:
-    if path.is_dir():
-        return sum(_size(entry) for entry in _in(path))
-    with suppress(OSError):
-        return os.lstat(path).st_size
-    return 0
-
-
-def _in(folder: Path) -> list[Path]:
-    try:
-        return sorted(folder.iterdir())
-    except OSError:
-        return []

@@ -70,6 +70,21 @@ def is_whole(into: Path, file: pb.FileRef) -> bool:
     return into.exists() and file_digest(into).digest == file.digest
 
 
+def is_being_received(path: Path) -> bool:
+    """Whether somebody in this process or another writes the ``.part`` file at ``path``, and so holds its lock."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def keep(into: Path, file: pb.FileRef, *, durable: bool = False) -> FileInfo:
     """Write the content that ``file`` brings along, to survive a loss of power where ``durable``.
 

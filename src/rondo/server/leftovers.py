@@ -6,8 +6,6 @@ Nothing but what Rondo itself put there is looked at: no run's folder, no log, n
 
 from __future__ import annotations
 
-import fcntl
-import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
@@ -15,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rondo.base.errors import NotFound
+from rondo.base.room import entries, size_of
 from rondo.base.spare import SPARE
 from rondo.blobs.seam import BlobStore
 from rondo.ledger import rounds
@@ -59,15 +58,6 @@ Judge = Callable[[Wanted], Use | None]
 Seen = tuple[Path, int, str, Judge]  # path, size, kind, and what it is wanted for by the ledger's word
 
 
-def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files below a folder, as far as they can be read."""
-    if path.is_dir() and not path.is_symlink():
-        return sum(size_of(entry) for entry in entries(path))
-    with suppress(OSError):
-        return path.lstat().st_size
-    return 0
-
-
 def looked_at(tx: Tx, now: float) -> tuple[Wanted, list[OfferRow]]:
     """What the ledger wants of the files; and the offers that are not among it, as nobody will go on with them."""
     known = wanted(tx)
@@ -88,14 +78,6 @@ def everything(folder: Path, store: BlobStore, known: Wanted) -> Iterator[Found]
     yield from blobs(store, known)
     for place in (spool, staging, run_folders):
         yield from judged(place(folder), known)
-
-
-def entries(folder: Path) -> list[Path]:
-    """What is in a folder; nothing where there is none, or it may not be read."""
-    try:
-        return sorted(folder.iterdir())
-    except OSError:
-        return []
 
 
 def blobs(store: BlobStore, known: Wanted) -> Iterator[Found]:
@@ -162,21 +144,6 @@ def forgotten(store: BlobStore, digests: Iterable[str]) -> Iterator[Found]:
 def judged(seen: Iterable[Seen], known: Wanted) -> Iterator[Found]:
     for path, size, kind, judge in seen:
         yield Found(path, size, kind, judge(known))
-
-
-def is_being_received(path: Path) -> bool:
-    """Whether somebody holds the lock of a ``.part`` file (see ``rondo.net.part``)."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
 
 
 def _upload(client: str, name: str) -> Judge:

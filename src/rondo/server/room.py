@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from rondo.base.clock import Clock
-from rondo.base.room import fits, free_bytes, see_it_fits, still_to_come
+from rondo.base.room import fits, free_bytes, pieces, see_it_fits, still_to_come
 from rondo.base.spare import drop_spares
 
 LAPSE = 60.0  # seconds after the last byte of an upload until its room is for others; a dead peer is noticed in half
@@ -24,11 +23,7 @@ class _Promise:
 
     def silent(self, now: float) -> float:
         """For how many seconds nothing has come."""
-        heard = self.at
-        for path in self.into.parent.glob(f"{self.into.name}*"):  # whole, or a part of it
-            with suppress(FileNotFoundError):
-                heard = max(heard, path.stat().st_mtime)
-        return now - heard
+        return now - max((found.st_mtime for found in pieces(self.into)), default=self.at)
 
 
 class Room:

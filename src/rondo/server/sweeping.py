@@ -15,13 +15,14 @@ from pathlib import Path
 from rondo.base.disk import write_atomic
 from rondo.base.errors import RondoError
 from rondo.base.ids import new_id
-from rondo.base.room import in_words
+from rondo.base.room import entries, in_words
 from rondo.base.spare import drop_spares
 from rondo.blobs.seam import BlobStore
 from rondo.ledger import events, models
 from rondo.ledger import wanted as rows
 from rondo.ledger.ledger import Tx
 from rondo.ledger.wanted import Wanted
+from rondo.net.part import is_being_received
 from rondo.server import leftovers
 from rondo.server.leftovers import Found
 from rondo.server.store import Store
@@ -101,7 +102,7 @@ async def _is_ours(store: Store) -> bool:
 def _sweep(store: Store, known: Wanted) -> list[Found]:
     gone = _remove_all(list(leftovers.everything(store.folder, store.blobs, known)), store.blobs)
     drop_spares(store.spool)  # also what has just become one
-    for folder in leftovers.entries(store.spool):
+    for folder in entries(store.spool):
         with suppress(OSError):  # not empty, or no folder
             folder.rmdir()
     return gone
@@ -111,7 +112,7 @@ def _remove_all(found: Iterable[Found], blobs: BlobStore) -> list[Found]:
     """Remove what is wanted by nothing; returns what is gone."""
     gone = []
     for one in found:
-        if one.use is None and not leftovers.is_being_received(one.path):
+        if one.use is None and not is_being_received(one.path):
             try:
                 _remove(one, blobs)
                 gone.append(one)
