@@ -38,19 +38,18 @@ class Listed:
 
 
 SUITE = (
-    Listed("round", "--model-mb 0.001 --clients 4 --rounds 101", 15, "--model-mb 0.001 --clients 2 --rounds 3"),
-    Listed("round", "--model-mb 1 --clients 8 --rounds 20", 15),
-    Listed("round", "--model-mb 64 --clients 2 --rounds 8", 15),
-    Listed("round", "--model-mb 64 --clients 4 --rounds 8", 20),
-    Listed("round", "--model-mb 512 --clients 2 --rounds 5", 30),
-    Listed("round", "--model-mb 2048 --clients 2 --rounds 5", 90),
+    Listed("round", "--model-mb 0.001 --clients 4 --rounds 101", 10, "--model-mb 0.001 --clients 2 --rounds 3"),
+    Listed("round", "--model-mb 1 --clients 8 --rounds 20", 10),
+    Listed("round", "--model-mb 64 --clients 2 --rounds 8", 10),
+    Listed("round", "--model-mb 64 --clients 4 --rounds 8", 15),
+    Listed("round", "--model-mb 2048 --clients 2 --rounds 5", 150),
     Listed("recovery", "--times 10", 30, "--times 1"),
     Listed("submit", "--times 10", 20, "--times 1"),
-    Listed("transfer", "--times 3", 70, "--megabytes 8 --times 1 --clients 2"),
+    Listed("transfer", "--times 2", 60, "--megabytes 8 --times 1 --clients 2"),
     Listed("line", "--megabytes 128", 20, "--megabytes 8"),
-    Listed("flat", "--rounds 1000", 110),
+    Listed("flat", "--rounds 1000", 90),
     Listed("idle", "--clients 2000 --model-mb 2000", 70, "--clients 50 --model-mb 50 --helpers 2"),
-    Listed("limited", "--model-mb 2000 --limit-mb 400", 45, "--model-mb 450 --clients 1"),
+    Listed("limited", "--model-mb 2000 --limit-mb 400", 60, "--model-mb 450 --clients 1"),
     Listed("fold", "--model-mib 32 --times 2", 30, "--model-mib 4 --times 1"),
     Listed("micro", "", 15),
 )

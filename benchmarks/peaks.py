@@ -14,7 +14,7 @@ import contextlib
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -56,6 +56,16 @@ def descendants(pid: int) -> Iterator[int]:
             for child in Path(f"/proc/{pid}/task/{thread}/children").read_text().split():
                 yield int(child)
                 yield from descendants(int(child))
+
+
+def by_word(roles: Mapping[str, str]) -> Name:
+    """Roles by a word in the command line, the first that is there; "" for a process that has none."""
+
+    def name(_: str, args: list[str]) -> str:
+        line = " ".join(args)
+        return next((role for word, role in roles.items() if word in line), "")
+
+    return name
 
 
 def cpu_seconds(pid: int) -> float:

@@ -24,7 +24,7 @@ from cryptography.x509.oid import NameOID
 from benchmarks import environments, work
 from benchmarks.case import Case, Failed, Result
 from benchmarks.notes import read_notes
-from benchmarks.peaks import Peaks
+from benchmarks.peaks import Peaks, by_word
 from benchmarks.processes import Processes, environment, free_ports
 
 APP = Path(__file__).parent / "flower_app"
@@ -40,6 +40,14 @@ BEST = {
     "MALLOC_ARENA_MAX": "2",
 }
 
+ROLES = {
+    "flower-superlink": "SuperLink",
+    "flower-supernode": "SuperNode",
+    "flwr-serverapp": "ServerApp",
+    "flwr-clientapp": TRAINING,
+    "superexec": "SuperExec",
+}
+
 
 def measure(case: Case, folder: Path) -> Result:
     binaries = environments.binaries("flower")
@@ -48,7 +56,7 @@ def measure(case: Case, folder: Path) -> Result:
     port, *node_ports = free_ports(1 + case.clients)
     make_keys(folder, case.clients)
     env = environment(binaries, folder, {**QUIET, **tuning})
-    with Peaks(_role) as peaks, Processes(folder, env) as processes:
+    with Peaks(by_word(ROLES)) as peaks, Processes(folder, env) as processes:
         flwr = _Flwr(processes, binaries, folder, port)
         tls = ["--ssl-ca-certfile", "ca.pem", "--ssl-certfile", "server.pem", "--ssl-keyfile", "server.key"]
         link = [binaries / "flower-superlink", "--host", "127.0.0.1", "--port", port, *tls]
@@ -152,15 +160,3 @@ def _settings(tuning: Mapping[str, str]) -> dict[str, Any]:
         "telemetry, update check, run-time dependency installation": "off",
         **tuning,
     }
-
-
-def _role(owner: str, args: list[str]) -> str:
-    line = " ".join(args)
-    roles = {
-        "flower-superlink": "SuperLink",
-        "flower-supernode": "SuperNode",
-        "flwr-serverapp": "ServerApp",
-        "flwr-clientapp": TRAINING,
-        "superexec": "SuperExec",
-    }
-    return next((role for word, role in roles.items() if word in line), "")

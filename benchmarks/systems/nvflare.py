@@ -12,7 +12,7 @@ from typing import Any
 from benchmarks import environments, work
 from benchmarks.case import Case, Failed, Result
 from benchmarks.notes import read_notes
-from benchmarks.peaks import Peaks
+from benchmarks.peaks import Peaks, by_word
 from benchmarks.processes import Processes, environment, free_ports
 
 APP = Path(__file__).parent / "nvflare_app"
@@ -45,13 +45,20 @@ BEST: dict[str, dict[str, Any]] = {
     "environment": {"MALLOC_ARENA_MAX": "2"},
 }
 
+ROLES = {
+    "runner_process": "job process",
+    "worker_process": "job process",
+    "server_train": "parent process",
+    "client_train": "parent process",
+}
+
 
 def measure(case: Case, folder: Path) -> Result:
     binaries = environments.binaries("nvflare")
     tuning = BEST if case.tuning == "best" else NOTHING
     env = environment(binaries, folder, tuning["environment"])
     notes = folder / "notes.jsonl"
-    with Peaks(_role) as peaks, Processes(folder, env) as processes:
+    with Peaks(by_word(ROLES)) as peaks, Processes(folder, env) as processes:
         kits = _provision(processes, binaries, case.clients, folder)
         peaks.watch("server", processes.start("server", [kits / SERVER / "startup" / "sub_start.sh", "--once"]))
         processes.wait_for("the server's start", lambda: "Server started" in processes.tail("server"), STARTED)
@@ -121,14 +128,3 @@ def _settings(tuning: Mapping[str, Any]) -> dict[str, Any]:
         "tensor streaming, tensor disk offload": "PyTorch only, by its own warning",
         **{f"{part}.{name}": value for part, settings in tuning.items() for name, value in settings.items()},
     }
-
-
-def _role(owner: str, args: list[str]) -> str:
-    line = " ".join(args)
-    roles = {
-        "runner_process": "job process",
-        "worker_process": "job process",
-        "server_train": "parent process",
-        "client_train": "parent process",
-    }
-    return next((role for word, role in roles.items() if word in line), "")

@@ -11,8 +11,10 @@ import pytest
 from rondo.base.errors import BadInput, NotFound
 from rondo.base.options import decode
 from rondo.base.rooms import names, pick
+from rondo.blobs import local
 from rondo.blobs.seam import BlobStore
 from rondo.tensors.digest import FileInfo, file_digest
+from tests.base.extents import is_on_disk
 
 STORES = names("rondo.blobs")
 UNKNOWN = "blake3:" + "0" * 64
@@ -38,6 +40,14 @@ def arrived(folder: Path, content: bytes) -> FileInfo:
     path = folder / "arrived"
     path.write_bytes(content)
     return file_digest(path)
+
+
+def test_a_durable_folder_has_on_the_disk_what_it_adopted(tmp_path: Path) -> None:
+    """A file without a history: one that is made of a spare has its place on the disk already."""
+    store = local.build(local.Options(folder=str(tmp_path / "blobs"), durable=True))
+    file = arrived(tmp_path, bytes(1 << 20))
+    store.adopt(file.path, file.digest)
+    assert is_on_disk(store.local(file.digest))
 
 
 def test_the_room_is_listed() -> None:
