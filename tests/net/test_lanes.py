@@ -71,7 +71,7 @@ async def test_a_file_that_waits_for_the_other_side_goes_on_beside_the_lanes(way
 
 
 async def test_a_busy_file_keeps_its_lane() -> None:
-    held = Lanes(1, 0.01)
+    held = Lanes(1, FOREVER)
     async with held.lane() as lane:
         async for _ in lane.coming(chunks(*[opened()] * 5)):
             lane._look()  # as the clock would: hardly any of the time has been waiting

@@ -50,10 +50,9 @@ class Client:
         self._data = data
         self._seat = seat
         self._channel = channel
-        rng = random.Random()  # only spreads reconnections; no result depends on it
-        self._rng = rng
-        self._patient = Backoff(rng)
-        self._exchange = Backoff(rng, patience=kit.settings.retry_timeout)
+        self._rng = random.Random()  # only spreads calls and reconnections; no result depends on it
+        self._patient = Backoff(self._rng)
+        self._exchange = Backoff(self._rng, patience=kit.settings.retry_timeout)
         self._heartbeat = 60.0
         self._engaged: tuple[Engagement, asyncio.Task[None]] | None = None
         self._asks: dict[str, asyncio.Task[None]] = {}

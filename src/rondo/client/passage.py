@@ -22,15 +22,27 @@ Answer = dict[str, Any]  # of a worker
 
 
 class Passage:
-    """The way of one run's files. ``worker`` is None where they come and go as they are."""
+    """The way of one run's files: as they are, until ``begin`` gives it a worker."""
 
-    def __init__(self, worker: Worker | None, job: Job, instance: str, folder: Path, secret: str) -> None:
-        self._worker = worker
+    def __init__(self, job: Job, instance: str, folder: Path, secret: str) -> None:
+        self._worker: Worker | None = None
         self._filters = [_plain(one) for one in job.client.filters]
         self._codecs = {way: _plain(one) for way, one in job.transfer.chosen.items() if one}
         self._instance = instance
         self._folder = folder  # of the run
         self._secret = secret
+
+    @property
+    def open(self) -> bool:
+        """Whether files come and go as they are."""
+        return not (self._filters or self._codecs)
+
+    async def begin(self, worker: Worker) -> None:
+        """Raises ``TaskFailed`` for filters and codecs that this site does not know."""
+        await worker.ask(
+            {"do": "open", "kind": "filter", "filters": self._filters, "codecs": list(self._codecs.values())}
+        )
+        self._worker = worker
 
     async def model(self, sent: Path) -> Path:
         """The model that the server sent, as trainers read it."""
@@ -77,14 +89,13 @@ class Passage:
 async def open_passage(job: Job, spec: WorkerSpec, instance: str, folder: Path, secret: str) -> AsyncIterator[Passage]:
     """The way of the files of ``job``. ``spec``: of the worker, for whom anything is to be done; ``secret``: what the
     server does not know. Raises ``TaskFailed`` for filters and codecs that this site does not know."""
-    filters = [_plain(one) for one in job.client.filters]
-    codecs = [_plain(one) for one in job.transfer.chosen.values() if one]
-    if not filters and not codecs:
-        yield Passage(None, job, instance, folder, secret)
+    passage = Passage(job, instance, folder, secret)
+    if passage.open:
+        yield passage
         return
     async with open_worker(spec) as worker:
-        await worker.ask({"do": "open", "kind": "filter", "filters": filters, "codecs": codecs})
-        yield Passage(worker, job, instance, folder, secret)
+        await passage.begin(worker)
+        yield passage
 
 
 def _plain(choice: Choice) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 Theory of operation. What is on its way to a busy process fills the window of its stream, some 15 MB for every file, so
 that memory would grow with the number of clients. A file that waits for its line, or for the other side, fills
 nothing. So only a few files have a lane at a time, in the order they came; and one that was waited for during most of
-a moment leaves its lane to the next while it goes on. Clients with slow lines hold nobody up, nor do dead ones.
+a second leaves its lane to the next while it goes on. Clients with slow lines hold nobody up, nor do dead ones.
 """
 
 from __future__ import annotations

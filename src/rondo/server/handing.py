@@ -14,9 +14,10 @@ def work_of(tx: Tx, run: runs.Run, this: rounds.RoundRow, client: str) -> pb.Wor
         return None
     work = pb.Work(run=run.id, round=this.round, rounds=run.num_rounds, task=this.task, seed=run.seed)
     work.model.CopyFrom(pb.FileRef(digest=model.sent, size=model.sent_size))
-    counted = rounds.last_counted(tx, run.id, client)
-    if counted is not None:
-        work.counted = counted
+    if "up" in model.codecs:  # it goes on from what was lost of the update that counted last
+        counted = rounds.last_counted(tx, run.id, client)
+        if counted is not None:
+            work.counted = counted
     return work
 
 

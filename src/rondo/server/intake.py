@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from rondo.base.errors import BadInput, NotFound, ProtocolBroken, Refused, RondoError
+from rondo.base.errors import BadInput, ProtocolBroken, Refused, RondoError
 from rondo.ledger import events, models, rounds
 from rondo.ledger.ledger import Tx
 from rondo.ledger.models import Model
@@ -68,10 +68,8 @@ class Intake:
 
     async def push(self, session: Session, chunks: AsyncIterator[bytes], upload: str, offset: int) -> pb.PushReply:
         """Take the bytes in; the reply comes when they count, or says why they do not."""
-        row, model = await self._store.read(offers.taken, upload)
-        if row is None or row.client != session.instance:
-            raise NotFound("no such upload", hint="offer the file first")
-        offer, into = pb.Offer.FromString(row.offer), self._store.upload(session.instance, row.digest)
+        offer, model = await self._store.read(offers.taken, session.instance, upload)
+        into = self._store.upload(session.instance, offer.file.digest)
         try:
             check = None if offer.HasField("package") else self._check(session, offer.update, model)
             sees, durable = check.feed if check else None, self._store.durable
@@ -149,7 +147,8 @@ class Intake:
             metrics=dict(claim.metrics), local_metrics=dict(claim.local_metrics), omitted=sorted(claim.omitted),
             seconds=claim.seconds, at=self._store.clock.now(),
         )  # fmt: skip
-        reason = await self._store.do(_accept, contribution, offers.name_of(session.instance, offer))
+        upload = "" if offer.file.content else offers.name_of(session.instance, offer)
+        reason = await self._store.do(_accept, contribution, upload)
         if reason:
             self._drop(session, offer)
             await self._refused(session, offer, reason)
@@ -178,7 +177,8 @@ class Intake:
 def _accept(tx: Tx, contribution: rounds.Contribution, upload: str = "") -> str:
     c = contribution
     reason = rounds.accept(tx, c)
-    models.drop_offer(tx, upload)
+    if upload:  # it was sent for an offer that is written down
+        models.drop_offer(tx, upload)
     if not reason:
         about = {
             "client": c.client, "round": c.round, "task": c.task, "samples": c.samples, "metrics": dict(c.metrics),

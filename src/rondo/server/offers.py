@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rondo.base.disk import disk_errors
+from rondo.base.errors import NotFound
 from rondo.base.ids import token_hash
 from rondo.ledger import models, rounds
 from rondo.ledger.ledger import Tx
@@ -38,10 +39,13 @@ def take(tx: Tx, client: str, offer: pb.Offer, now: float) -> tuple[bool, str, m
     return False, "", model
 
 
-def taken(tx: Tx, upload: str) -> tuple[models.OfferRow | None, models.Model | None]:
-    """The offer, and the model that an update is measured against."""
+def taken(tx: Tx, client: str, upload: str) -> tuple[pb.Offer, models.Model | None]:
+    """The offer that ``client`` made, and the model that an update is measured against. Raises ``NotFound``."""
     row = models.offer(tx, upload)
-    return row, base(tx, pb.Offer.FromString(row.offer).update) if row else None
+    if row is None or row.client != client:
+        raise NotFound("no such upload", hint="offer the file first")
+    offer = pb.Offer.FromString(row.offer)
+    return offer, base(tx, offer.update)
 
 
 def base(tx: Tx, claim: pb.Claim) -> models.Model | None:

@@ -221,7 +221,8 @@ class TrainingRound:
             await asyncio.to_thread(append_metrics, folder, self._updates)
             return
         assert self._folded is not None and self._made is not None
-        keep_updates(self._store, self._run, self._step.round, self._updates, self._job.server.keep_updates)
+        kept = self._job.server.keep_updates
+        await asyncio.to_thread(keep_updates, self._store, self._run, self._step.round, self._updates, kept)
         await self._models.commit(self._key, self._folded, self._made, self._updates)
         await asyncio.to_thread(append_metrics, folder, self._updates)
         await asyncio.to_thread(drop_updates, self._store, self._updates)
