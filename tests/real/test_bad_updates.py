@@ -97,6 +97,7 @@ class Court:
         """The next round is open for the liar, and it has the model."""
         work = await self.liar.work()
         assert self.spooled == []  # nothing is left of the round before
+        assert digest_of(work.model.content) == work.model.digest  # so small a model comes with the task
         self.round, self.model = work.round, arrays_of(await self.liar.pull(work.model))
 
     async def hears(self, answer: Awaitable[Any], *words: str) -> RondoError:
