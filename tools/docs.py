@@ -35,13 +35,14 @@ def commands() -> Iterator[str]:
     yield "# Admin commands"
     yield 'Typed in the admin console, or one at a time: `rondo admin KIT -c "COMMAND"`.'
     modules = [rooms.pick("rondo.commands", name, "run") for name in rooms.names("rondo.commands", "run")]
-    rows = [[f"[`{_last(m)}`](#{_last(m)})", m.PERMISSION, first_line(m)] for m in modules]
-    yield table(["command", "right", "what it does"], rows)
+    rows = [[f"[`{_last(m)}`](#{_last(m)})", m.SCOPE, m.PERMISSION, first_line(m)] for m in modules]
+    yield table(["command", "scope", "right", "what it does"], rows)
     for module in modules:
         yield f"## {_last(module)}"
         yield f"```text\n{seam.usage(module)}\n```"
         yield prose(module)
         yield prose(module.Options)
+        yield f"Example: `{' '.join(filter(None, (_last(module), module.EXAMPLE)))}`."
         aliases = [f"`{name}`" for name in getattr(module, "ALIASES", ())]
         yield f"Right: `{module.PERMISSION}`." + (f" Also known as {', '.join(aliases)}." if aliases else "")
 

@@ -24,10 +24,7 @@ ERROR_DEPTH = 3
 PARAMETERS = 6
 
 # Classes that may have more public methods: name -> why.
-WIDE: dict[str, str] = {
-    "rondo.commands.seam.Desk": "one method for each thing that a command may touch",
-    "rondo.server.desk.ServerDesk": "the desk of a server",
-}
+WIDE: dict[str, str] = {}
 
 # Files that may wait by the clock: path -> why.
 SLEEPERS: dict[str, str] = {

@@ -27,7 +27,7 @@ ROOMS: dict[str, tuple[tuple[str, ...], frozenset[str]]] = {
     "rondo.codecs": (("WAYS", "Options", "build"), frozenset({"seam", "coding"})),
     "rondo.trainers": (("Options", "build"), frozenset({"seam"})),
     "rondo.blobs": (("Options", "build"), frozenset({"seam"})),
-    "rondo.commands": (("PERMISSION", "Options", "run"), frozenset({"rows", "seam"})),
+    "rondo.commands": (("PERMISSION", "SCOPE", "EXAMPLE", "Options", "run"), frozenset({"desk", "rows", "seam"})),
 }
 
 

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
-from rondo.base.errors import Conflict, NotFound, Unreachable
+from rondo.base.errors import Conflict, NotFound, RondoError, Unreachable
+from rondo.base.options import Options
+from rondo.base.site import Site
 from rondo.commands import seam
+from rondo.commands.desk import ClientLine, RunLine, WaitingLine
 from rondo.commands.rows import Facts, Problem, Row, Table, Text
-from rondo.commands.seam import ClientLine, RunLine, WaitingLine
+from rondo.policy import preview
+from tests.policy.policies import project1
 
 OPEN = ("submitted", "running")
 
@@ -31,6 +36,7 @@ class MemoryDesk:
     versions: dict[int, list[Mapping[str, Any]]] = field(default_factory=dict)
     scalars: dict[int, list[Mapping[str, Any]]] = field(default_factory=dict)
     stopped: bool = False
+    folder: Path = field(default_factory=Path)  # of every site
 
     def add_client(self, name: str, **values: Any) -> None:
         plain = ClientLine(name, name, f"token-{name}", "here", "training not started", "", None, 0)
@@ -42,116 +48,164 @@ class MemoryDesk:
         self.known_runs.append(replace(plain, **values))
         return run
 
-    def _change_run(self, run: int, **values: Any) -> None:
-        self.known_runs[run - 1] = replace(self.known_runs[run - 1], **values)
-
-    def _under_way(self) -> RunLine | None:
+    def under_way(self) -> RunLine | None:
         return next((run for run in self.known_runs if run.state in OPEN), None)
 
-    def _reach(self, client: str) -> None:
+    def reach(self, client: str) -> None:
         if client in self.silent:
             raise Unreachable("No replies", hint="the command was withdrawn")
 
-    async def clients(self) -> list[ClientLine]:
-        return [line for _, line in sorted(self.present.items())]
+    @property
+    def clients(self) -> MemoryClients:
+        return MemoryClients(self)
 
-    async def run_number(self) -> int | None:
-        return self.number
+    @property
+    def runs(self) -> MemoryRuns:
+        return MemoryRuns(self)
 
-    async def set_run_number(self, number: int) -> bool:
-        if self._under_way():
+    @property
+    def folders(self) -> MemoryFolders:
+        return MemoryFolders(self)
+
+    @property
+    def house(self) -> MemoryHouse:
+        return MemoryHouse(self)
+
+    async def visit(self, site: str, command: str, options: Options) -> AsyncIterator[Row]:
+        self.reach(site)
+        module = seam.find(command)
+        async for row in module.at_site(Site(site, self.folder), seam.unpack(module, seam.pack(options))):
+            yield row
+
+    async def each(self, sites: Sequence[str], ask: Callable[[str], AsyncIterator[Row]]) -> AsyncIterator[Row]:
+        for site in sites:
+            try:
+                async for row in ask(site):
+                    yield row
+            except RondoError as error:
+                if site == seam.SERVER:
+                    raise
+                yield Problem(str(error), site=site, code=error.code)
+
+
+@dataclass
+class MemoryClients:
+    at: MemoryDesk
+
+    async def listed(self) -> list[ClientLine]:
+        return [line for _, line in sorted(self.at.present.items())]
+
+    async def leave(self, client: str, how: str) -> None:
+        self.at.reach(client)
+        del self.at.present[client]
+
+
+@dataclass
+class MemoryFolders:
+    at: MemoryDesk
+
+    async def number(self) -> int | None:
+        return self.at.number
+
+    async def set_number(self, number: int) -> bool:
+        if self.at.under_way():
             raise Conflict("run_number can not be changed during the FL app running.")
-        existed = number in self.numbers
-        self.number = number
-        self.numbers.add(number)
+        existed = number in self.at.numbers
+        self.at.number = number
+        self.at.numbers.add(number)
         return existed
 
-    async def current_run(self) -> RunLine | None:
-        return self._under_way() or (self.known_runs[-1] if self.known_runs else None)
-
-    async def run(self, run: int) -> RunLine:
-        if not 1 <= run <= len(self.known_runs):
-            raise NotFound(f"there is no run {run}", hint="list_runs shows what there is")
-        return self.known_runs[run - 1]
-
-    async def runs(self) -> list[RunLine]:
-        return self.known_runs[::-1]
-
-    async def waiting(self) -> WaitingLine | None:
-        return self.waits
-
     async def staged(self, folder: str) -> str:
-        if folder not in self.packages:
+        if folder not in self.at.packages:
             raise NotFound(f"no such folder: {folder}", hint="upload_folder first")
         return f"/ws/startup/../transfer/{folder}"
 
-    async def _deploy(self, folder: str, target: str) -> None:
-        if self.number is None:
+    async def deploy_server(self, folder: str) -> None:
+        await self.deploy_client(folder, "server")
+
+    async def deploy_client(self, folder: str, client: str) -> None:
+        if self.at.number is None:
             raise Conflict("Please set a run number.")
         await self.staged(folder)
-        self._reach(target)
-        self.deployed[self.number, target] = folder
+        self.at.reach(client)
+        self.at.deployed[self.at.number, client] = folder
 
-    async def deploy_server(self, folder: str) -> None:
-        await self._deploy(folder, "server")
 
-    async def deploy_client(self, folder: str, client: str) -> str:
-        await self._deploy(folder, client)
-        return "MMAR deployed."
+@dataclass
+class MemoryRuns:
+    at: MemoryDesk
 
-    async def start_server(self) -> int:
-        if self.number is None:
+    async def current(self) -> RunLine | None:
+        return self.at.under_way() or (self.at.known_runs[-1] if self.at.known_runs else None)
+
+    async def get(self, run: int) -> RunLine:
+        if not 1 <= run <= len(self.at.known_runs):
+            raise NotFound(f"there is no run {run}", hint="list_runs shows what there is")
+        return self.at.known_runs[run - 1]
+
+    async def listed(self) -> list[RunLine]:
+        return self.at.known_runs[::-1]
+
+    async def waiting(self) -> WaitingLine | None:
+        return self.at.waits
+
+    async def start(self) -> int:
+        if self.at.number is None:
             raise Conflict("Please set a run number.")
-        if (self.number, "server") not in self.deployed:
+        if (self.at.number, "server") not in self.at.deployed:
             raise Conflict("The server's MMAR does not exist. Please deploy it before start server.")
-        if self._under_way():
+        if self.at.under_way():
             raise Conflict("Server training has already been started.")
-        return self.add_run(number=self.number)
+        return self.at.add_run(number=self.at.number)
 
-    async def start_client(self, client: str) -> str:
-        run = self._under_way()
+    async def start_client(self, client: str) -> None:
+        run = self.at.under_way()
         if run is None:
             raise Conflict("Server training has not started.")
-        if (run.number, client) not in self.deployed:
+        if (run.number, client) not in self.at.deployed:
             raise Conflict(f"mmar_{client} does not exist. Please deploy it before start client.")
-        if self.present[client].status == "training started":
+        if self.at.present[client].status == "training started":
             raise Conflict("Client already in training.")
-        self._reach(client)
-        self.present[client] = replace(self.present[client], status="training started")
-        return "Starting the client..."
+        self.at.reach(client)
+        self.at.present[client] = replace(self.at.present[client], status="training started")
 
-    async def abort_client(self, client: str) -> str:
-        if self.present[client].status != "training started":
+    async def abort_client(self, client: str) -> None:
+        if self.at.present[client].status != "training started":
             raise Conflict("Client training is not running.")
-        self.present[client] = replace(self.present[client], status="training stopped")
-        return "Aborting the client..."
+        self.at.present[client] = replace(self.at.present[client], status="training stopped")
 
-    async def abort_run(self, run: int | None) -> int:
-        found = self._under_way() if run is None else await self.run(run)
+    async def abort(self, run: int | None) -> int:
+        found = self.at.under_way() if run is None else await self.get(run)
         if found is None or found.state not in OPEN:
             raise Conflict("Server training is not running." if run is None else f"run {run} is not open")
-        self._change_run(found.id, state="aborted", error={"error": f"aborted by {self.user}", "site": ""})
+        error = {"error": f"aborted by {self.at.user}", "site": ""}
+        self.at.known_runs[found.id - 1] = replace(found, state="aborted", error=error)
         return found.id
 
-    async def shut_down(self, target: str) -> str:
-        if target == "server":
-            if self.present:
-                raise Conflict("There are still active clients. Shutdown all clients first.")
-            self.stopped = True
-            return "Shutdown the server..."
-        self._reach(target)
-        del self.present[target]
-        return "Shutdown the client..."
-
     async def submit(self, folder: str) -> int:
-        await self.staged(folder)
-        return self.add_run("submitted", name=folder, number=len(self.known_runs) + 1)
+        await self.at.folders.staged(folder)
+        return self.at.add_run("submitted", name=folder, number=len(self.at.known_runs) + 1)
 
     async def models(self, run: int) -> list[Mapping[str, Any]]:
-        return self.versions.get(run, [])
+        return self.at.versions.get(run, [])
 
     async def metrics(self, run: int) -> list[Mapping[str, Any]]:
-        return self.scalars.get(run, [])
+        return self.at.scalars.get(run, [])
+
+
+@dataclass
+class MemoryHouse:
+    at: MemoryDesk
+    project: str = "study"
+
+    def authz(self, question: str, words: Sequence[str]) -> Table:
+        found = preview.answer(project1(), question, words)
+        return Table(list(found.head), [list(row) for row in found.rows])
+
+    async def stop(self) -> None:
+        if self.at.present:
+            raise Conflict("There are still active clients. Shutdown all clients first.")
+        self.at.stopped = True
 
 
 def typed(desk: seam.Desk, line: str) -> list[Row]:

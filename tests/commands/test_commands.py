@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
 
-from rondo.base.errors import BadInput, Conflict, NotFound
-from rondo.commands.rows import Text
-from rondo.commands.seam import ClientLine, WaitingLine
+from rondo.base.errors import BadInput, Conflict, NotFound, Unreachable
+from rondo.base.options import Options
+from rondo.commands.desk import WaitingLine
+from rondo.commands.rows import Row, Text
 from tests.commands.desks import MemoryDesk, facts, problems, table, texts, typed
 
 
@@ -110,18 +113,17 @@ def test_status_of_clients_line_by_line(desk: MemoryDesk) -> None:
 
 
 class Hasty(MemoryDesk):
-    """Client ``a`` leaves as soon as somebody has looked who is there."""
+    """A client leaves as soon as it is asked."""
 
-    async def clients(self) -> list[ClientLine]:
-        there = await super().clients()
-        self.present.pop("a", None)
-        return there
+    async def visit(self, site: str, command: str, options: Options) -> AsyncIterator[Row]:
+        del self.present[site]
+        raise Unreachable("No replies")
+        yield
 
 
-def test_a_client_that_leaves_meanwhile_is_left_out(desk: MemoryDesk) -> None:
+def test_a_client_that_leaves_meanwhile_is_told(desk: MemoryDesk) -> None:
     rows = typed(Hasty(present=desk.present), "check_status client")
-    assert [row.site for row in rows if isinstance(row, Text)] == ["b"]
-    assert [client["instance"] for client in facts(rows)["clients"]] == ["b"]
+    assert problems(rows) == [("a", "No replies", "Unreachable"), ("b", "No replies", "Unreachable")]
 
 
 # ---- set_run_number -----------------------------------------------------------------------------------------------

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from types import ModuleType
 
+import msgspec
 import pytest
 
 from rondo.base.errors import BadInput, NotFound
+from rondo.base.options import Options
 from rondo.commands import rows, seam
 from rondo.commands.rows import Facts, Problem, Row, Table, Text
 from rondo.commands.seam import Target
@@ -87,7 +90,7 @@ def test_a_folder_is_staged_under_its_last_name(path: str, name: str) -> None:
 
 
 def chosen(desk: MemoryDesk, *names: str) -> list[str]:
-    return asyncio.run(seam.choose(desk, Target(target="client", names=names)))
+    return asyncio.run(seam.choose(desk, names))
 
 
 def test_no_name_means_all_clients(desk: MemoryDesk) -> None:
@@ -108,10 +111,85 @@ def test_without_clients_there_are_none_to_choose() -> None:
         chosen(MemoryDesk())
 
 
-@pytest.mark.parametrize("word", ["all", "Server", "clients", ""])
-def test_a_target_is_the_server_or_clients(word: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "sites"),
+    [
+        ("server", ["server"]),
+        ("client", ["a", "a_1", "b"]),
+        ("client b a", ["b", "a"]),
+        ("all", ["server", "a", "a_1", "b"]),
+    ],
+)
+def test_what_a_target_means(desk: MemoryDesk, line: str, sites: list[str]) -> None:
+    options = parsed(f"check_status {line}")
+    assert asyncio.run(seam.meant(desk, options)) == sites  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("word", ["Server", "clients", ""])
+def test_a_target_is_the_server_or_clients(desk: MemoryDesk, word: str) -> None:
     with pytest.raises(BadInput, match=f"unknown target type {word}"):
-        seam.is_server(Target(target=word))
+        asyncio.run(seam.meant(desk, Target(target=word)))
+    with pytest.raises(BadInput, match="too many arguments: a b"):
+        asyncio.run(seam.meant(desk, Target(target="server", names=("a", "b"))))
+
+
+def test_who_logs_in_later_is_not_reached(desk: MemoryDesk) -> None:
+    """The sites are spelled out before rights are looked at."""
+    options, sites = asyncio.run(seam.reached(desk, Target(target="all")))
+    desk.add_client("late")
+    assert sites == ["server", "a", "a_1", "b"] == asyncio.run(seam.meant(desk, options))  # type: ignore[arg-type]
+    options, sites = asyncio.run(seam.reached(MemoryDesk(), Target(target="all")))
+    assert sites == ["server"] == asyncio.run(seam.meant(desk, options))  # type: ignore[arg-type]
+
+
+# ---- flags --------------------------------------------------------------------------------------------------------
+
+
+class Flagged(Options, frozen=True):
+    target: str
+    every: bool = msgspec.field(default=False, name="-a")
+    long: bool = msgspec.field(default=False, name="-l")
+    lines: int = msgspec.field(default=10, name="-n")
+    files: tuple[str, ...] = ()
+
+
+class flagged(ModuleType):
+    __name__ = "flagged"
+    Options = Flagged
+
+
+def flags(line: str) -> Options:
+    return seam.parse(flagged("flagged"), seam.split(line))
+
+
+@pytest.mark.parametrize(
+    ("line", "options"),
+    [
+        ("server", Flagged(target="server")),
+        ("server -al x", Flagged(target="server", every=True, long=True, files=("x",))),
+        ("-n 3 server x -l y", Flagged(target="server", lines=3, long=True, files=("x", "y"))),
+        ("server -- -a", Flagged(target="server", files=("-a",))),
+        ("server -", Flagged(target="server", files=("-",))),
+    ],
+)
+def test_a_flag_comes_anywhere(line: str, options: Options) -> None:
+    assert flags(line) == options
+    assert seam.unpack(flagged("flagged"), seam.pack(options)) == options
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("server -x", "unknown option -x"),
+        ("server -n", "-n needs a value"),
+        ("server -n x", "Expected `int`"),
+        ("-an 3 server", "unknown option -an"),
+    ],
+)
+def test_a_wrong_flag_is_told_with_the_usage(line: str, said: str) -> None:
+    with pytest.raises(BadInput, match=said) as caught:
+        flags(line)
+    assert caught.value.hint == "usage: flagged TARGET [-a] [-l] [-n LINES] [FILES...]"
 
 
 # ---- rows ---------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from types import ModuleType
 from typing import get_args
 
@@ -23,13 +24,6 @@ ROOM = "rondo.commands"
 COMMANDS = names(ROOM, "run")
 MODULES = [pick(ROOM, name, "run") for name in COMMANDS]
 
-# Arguments with which a command does something on a desk where there is something to do.
-ARGUMENTS = {
-    "abort": "client", "abort_run": "1", "check_status": "server", "deploy": "job client", "list_metrics": "1",
-    "list_models": "1", "list_runs": "", "set_run_number": "4", "shutdown": "client", "start": "client",
-    "submit_job": "job", "upload_folder": "job",
-}  # fmt: skip
-
 
 def test_the_room_is_listed() -> None:
     """The commands of the first stone."""
@@ -41,6 +35,7 @@ def test_the_room_is_listed() -> None:
 def test_a_command_is_told_and_permitted(module: ModuleType) -> None:
     assert (module.__doc__ or "").splitlines()[0].endswith("."), "the first line is its help"
     assert module.PERMISSION in Action.__members__
+    assert module.SCOPE in seam.SCOPES
     assert inspect.isasyncgenfunction(module.run)
     assert list(inspect.signature(module.run).parameters) == ["desk", "options"]
 
@@ -64,23 +59,32 @@ def test_no_two_commands_answer_to_one_name() -> None:
 
 @pytest.mark.parametrize("module", MODULES, ids=COMMANDS)
 def test_the_usage_shows_every_argument_in_order(module: ModuleType) -> None:
-    name, *words = seam.usage(module).split()
-    assert name == module.__name__.rsplit(".", 1)[-1]
-    shown = [word.strip("[].").lower() for word in words]
-    assert shown == [field.name for field in msgspec.structs.fields(module.Options)]
-    required = [word for word in words if not word.startswith("[")]
-    assert required == words[: len(required)], "what may be left out comes last"
+    usage, place = seam.usage(module), 0
+    for field in msgspec.structs.fields(module.Options):
+        flag = field.encode_name.startswith("-")
+        place = usage.index(field.encode_name if flag else field.name.upper(), place)
+        assert flag or field.required == (usage[place - 1] != "[")
+    required = [field.required for field in msgspec.structs.fields(module.Options) if field.encode_name[0] != "-"]
+    assert required == sorted(required, reverse=True), "what may be left out comes last"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_answers_in_rows_of_the_four_kinds(name: str) -> None:
-    desk = MemoryDesk(packages={"job"})
-    for client in ("a", "b"):
+@pytest.mark.parametrize("module", MODULES, ids=COMMANDS)
+def test_the_example_can_be_typed_and_travels(module: ModuleType) -> None:
+    options = seam.parse(module, seam.split(module.EXAMPLE))
+    assert seam.unpack(module, seam.pack(options)) == options
+
+
+@pytest.mark.parametrize("module", MODULES, ids=COMMANDS)
+def test_a_command_answers_in_rows_of_the_four_kinds(module: ModuleType, tmp_path: Path) -> None:
+    """Its example, on a desk where there is something to do."""
+    desk = MemoryDesk(packages={"my_job"}, folder=tmp_path)
+    (tmp_path / "log.txt").write_text("a line\n")
+    for client in ("site-1", "site-2"):
         desk.add_client(client)
-    if name != "set_run_number":
-        for line in ("set_run_number 1", "deploy job server", "deploy job client", "start server"):
+    if "RUN_NUMBER" not in seam.usage(module):
+        for line in ("set_run_number 1", "deploy my_job server", "deploy my_job client", "start server"):
             typed(desk, line)
-    rows = typed(desk, f"{name} {ARGUMENTS[name]}")
+    rows = typed(desk, f"{module.__name__.rsplit('.', 1)[-1]} {module.EXAMPLE}")
     assert rows and all(isinstance(row, get_args(Row)) for row in rows)
 
 
@@ -95,8 +99,7 @@ def test_whatever_is_typed_is_understood_or_refused(module: ModuleType, words: l
     except RondoError:
         return
     assert isinstance(options, module.Options)
-    fields = msgspec.structs.fields(module.Options)
-    assert len(words) >= sum(field.required for field in fields)
+    assert len(words) >= sum(field.required for field in msgspec.structs.fields(module.Options))
 
 
 @given(line=st.text(max_size=40))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from rondo.base.errors import NotFound
+from rondo.base.errors import BadInput, NotFound
 from rondo.policy import preview
 from tests.policy.policies import project1
 
@@ -56,3 +56,26 @@ def test_unknown_names_are_not_found() -> None:
         preview.eval_user(POLICY, "leadIT@secure.com", "client44")
     with pytest.raises(NotFound, match="unknown site"):
         preview.show_site_rules(POLICY, "moon")
+
+
+@pytest.mark.parametrize("question", preview.QUESTIONS)
+def test_a_question_is_answered_as_it_is_typed(question: str) -> None:
+    policy = project1()
+    words = {
+        "eval_right": ["admin@admin.com", "train_all"], "eval_user": ["admin@admin.com", "server"],
+        "eval_rule": ["server", "allow_byoc"], "show_site_rules": ["client4"],
+    }.get(question, [])  # fmt: skip
+    assert preview.answer(policy, question, words) == preview.QUESTIONS[question][0](policy, *words)
+    with pytest.raises(BadInput, match="syntax error"):
+        preview.answer(policy, question, words[:-1] if words else ["more"])
+
+
+def test_sites_of_eval_right_are_named_or_all() -> None:
+    words = ["admin@admin.com", "train_all"]
+    assert len(preview.answer(project1(), "eval_right", words).rows) == len(project1().sites)
+    assert [row[0] for row in preview.answer(project1(), "eval_right", [*words, "client4", "server"]).rows] == [
+        "client4",
+        "server",
+    ]
+    with pytest.raises(BadInput, match="did you mean 'show_users'"):
+        preview.answer(project1(), "show_user", [])

@@ -18,7 +18,7 @@ from rondo.ledger.ledger import Ledger, sqlite_url
 from rondo.ledger.sessions import Session
 from rondo.pki.kit import Kit
 from rondo.policy.policy import OpenPolicy, Policy
-from rondo.server.desk import ServerDesk
+from rondo.server.desk import ServerDesk, ServerHouse
 from rondo.server.intake import Intake
 from rondo.server.reports import Reports
 from rondo.server.rights import Rights
@@ -35,7 +35,8 @@ class House:
         self.store = store
         self.rights = Rights(policy)
         self.live = Runs(store, self.rights)
-        self.desk = ServerDesk(store, self.live, "lead@hub.org", lambda: None)
+        self.front = ServerHouse(store, policy, "study", lambda: None)
+        self.desk = ServerDesk(store, self.live, self.front, "lead@hub.org")
 
     def reports(self, kit: Kit) -> Reports:
         """Where clients report."""

@@ -14,7 +14,7 @@ from rondo.jobs.package import pack
 from rondo.ledger import asks, events, runs
 from rondo.ledger import sessions as rows
 from rondo.ledger.runs import Deployment, Package
-from rondo.server.desk import TIMEOUT
+from rondo.server.asking import TIMEOUT
 from tests.real.world import write_job
 from tests.server.house import House, house
 
@@ -24,13 +24,13 @@ async def staged(made: House, job: Path) -> Deployment:
     file = await asyncio.to_thread(pack, job, made.store.folder / "package.zip")
     made.store.blobs.adopt(file.path, file.digest)
     await made.store.do(runs.stage, Package("job", file.digest, file.size, "lead@hub.org", 0.0))
-    await made.desk.set_run_number(1)
+    await made.desk.folders.set_number(1)
     deployment = Deployment(1, "a", "job", file.digest, file.size, 0.0)
     await made.store.do(runs.deploy, deployment)
     return deployment
 
 
-async def leave_alone(made: House, command: Coroutine[Any, Any, str]) -> None:
+async def leave_alone(made: House, command: Coroutine[Any, Any, None]) -> None:
     """An admin gives a command to client a and goes away before anybody has answered."""
     asking, ticket = asyncio.create_task(command), made.store.bell.ticket("client:a")
     async with asyncio.timeout(10):
@@ -43,14 +43,14 @@ async def test_a_command_is_withdrawn_when_its_admin_goes_away(tmp_path: Path) -
     async with house(tmp_path / "w") as made:
         await staged(made, write_job(tmp_path / "job"))
         await made.client("a")
-        await leave_alone(made, made.desk.deploy_client("job", "a"))
+        await leave_alone(made, made.desk.folders.deploy_client("job", "a"))
         assert await made.store.read(asks.pending, "a", []) is None
 
-        await leave_alone(made, made.desk.shut_down("a"))
+        await leave_alone(made, made.desk.clients.leave("a", "shutdown"))
         assert [session.leave for session in await made.store.read(rows.present)] == [""]
 
         run = await made.run(tmp_path / "job", state="running")
-        await leave_alone(made, made.desk.start_client("a"))
+        await leave_alone(made, made.desk.runs.start_client("a"))
         part = await made.store.read(runs.participant, run, "a")
         assert part is not None
         assert part.state == "stopped"
@@ -62,8 +62,8 @@ async def test_a_command_that_nobody_answers_is_withdrawn(tmp_path: Path) -> Non
         await made.client("a")
         await made.store.do(events.put_setting, TIMEOUT, "0.01")
         with pytest.raises(Unreachable, match="No replies"):
-            await made.desk.deploy_client("job", "a")
+            await made.desk.folders.deploy_client("job", "a")
         assert await made.store.read(asks.pending, "a", []) is None
         with pytest.raises(Unreachable, match="No replies"):
-            await made.desk.shut_down("a")
+            await made.desk.clients.leave("a", "shutdown")
         assert [session.leave for session in await made.store.read(rows.present)] == [""]

@@ -31,7 +31,7 @@ class Doors:
         self.sessions = Sessions(made.store, kit, lambda _: None, made.live.newcomer, made.live.left)
         intake = Intake(made.store, self.sessions, made.live, made.rights)
         self.gateway = Gateway(made.store, self.sessions, intake, made.live, made.rights)
-        self.desk = Frontdesk(made.store, self.sessions, made.live, made.rights, lambda: None)
+        self.desk = Frontdesk(made.store, self.sessions, made.live, made.rights, made.front)
 
     async def log_in(self, name: str) -> Call:
         peer = Peer(name, "admin", "f", "h:1")

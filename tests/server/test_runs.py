@@ -87,7 +87,7 @@ async def test_an_aborted_run_is_over_in_the_ledger_at_once(tmp_path: Path) -> N
     """Nobody drives it at this moment (a pause after a fault, a server that is killed now): it stays aborted."""
     async with house(tmp_path / "w") as made:
         run = await made.run(write_job(tmp_path / "job"), state="running")
-        assert await made.desk.abort_run(None) == run
+        assert await made.desk.runs.abort(None) == run
         state, error = await made.state(run)
         assert (state, error["error"]) == ("aborted", "aborted by lead@hub.org")
         with pytest.raises(RunAborted, match=r"aborted by lead@hub\.org"):
@@ -101,7 +101,7 @@ async def test_abort_ends_a_first_model_that_is_never_made(tmp_path: Path) -> No
         run = await made.run(job)
         made.store.bell.ring("runs")
         await asyncio.to_thread(fifo.read_bytes)
-        assert await made.desk.abort_run(run) == run
+        assert await made.desk.runs.abort(run) == run
         following = await made.run(write_job(tmp_path / "next", num_rounds=0), number=2, num_rounds=0)
         made.store.bell.ring("runs")
         assert await made.until_over(following) == ("finished", {})
@@ -142,7 +142,7 @@ async def test_only_participants_of_an_open_run_count(tmp_path: Path) -> None:
 
         assert await refusal("a") == ""
         assert await refusal("stranger") == f"Contribution refused: stranger takes no part in run {run}"
-        await made.desk.abort_run(run)
+        await made.desk.runs.abort(run)
         assert await refusal("a") == f"Contribution refused: run {run} is over"
 
 

@@ -8,14 +8,15 @@ import random
 from contextlib import suppress
 from pathlib import Path
 
-from rondo.base.errors import ProtocolBroken, Refused, RondoError, YourFault
+from rondo.base.errors import Refused, RondoError, YourFault
 from rondo.base.ids import new_token
 from rondo.base.rooms import listed
-from rondo.client.fetching import fetch_job
+from rondo.client.answers import Answers
 from rondo.client.seat import Seat, site_secret, take_seat
 from rondo.client.sweeping import sweep_at_log_in, sweep_idle
 from rondo.client.tasks import Engagement, Place
 from rondo.client.telling import patiently, tell
+from rondo.commands.rows import encode
 from rondo.net import methods
 from rondo.net.channel import Channel, open_channel
 from rondo.net.errors import status_of
@@ -56,6 +57,7 @@ class Client:
         self._heartbeat = 60.0
         self._engaged: tuple[Engagement, asyncio.Task[None]] | None = None
         self._asks: dict[str, asyncio.Task[None]] = {}
+        self._answers = Answers(channel, self._patient)
         self._to_sweep = True  # once there is no run for this client
         self._changed = asyncio.Event()
         self._logged_in = asyncio.Event()
@@ -254,20 +256,12 @@ class Client:
     # ---- questions
 
     async def _answer(self, ask: pb.Ask) -> None:
-        """Carry out a command for this site; the answer is the last line, errors are answers too."""
+        """Carry out a command for this site; errors are answers too."""
+        answer = pb.Answer(id=ask.id)
         try:
-            text, problem = await self._carry_out(ask), ""
+            answer.rows.extend(encode(row) for row in await self._answers.rows(self._place(), ask.name, ask.args))
         except RondoError as error:
-            text, problem = "", str(error)
-        await self._say(pb.Report(answer=pb.Answer(id=ask.id, text=text, error=problem)))
+            answer.error, answer.code = str(error), error.code
+        await self._say(pb.Report(answer=answer))
         self._asks.pop(ask.id, None)
         self._changed.set()
-
-    async def _carry_out(self, ask: pb.Ask) -> str:
-        if ask.name != "deploy" or len(ask.args) != 4:
-            raise ProtocolBroken(f"this client cannot {ask.name!r}", hint="its Rondo is older than the server's")
-        number, _, digest, size = ask.args
-        place = self._place()
-        package = pb.FileRef(digest=digest, size=int(size))
-        await fetch_job(self._channel, package, place.cache, place.code(int(number)), self._patient)
-        return "MMAR deployed."

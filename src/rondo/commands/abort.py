@@ -7,26 +7,29 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from rondo.base.errors import RondoError
-from rondo.commands.rows import Facts, Problem, Row, Text
-from rondo.commands.seam import Desk, Target, choose, is_server
+from rondo.commands.desk import Desk
+from rondo.commands.rows import Facts, Row, Text
+from rondo.commands.seam import SERVER, Target, meant
 
 PERMISSION = "TRAIN"
+SCOPE = "training"
+EXAMPLE = "client site-1"
 ALIASES = ("abort_app",)
 
 
 class Options(Target, frozen=True):
-    """``target``: server or client; ``names``: client instances, all where none is given."""
+    """``target``: server, client or all; ``names``: client instances, all where none is given."""
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
-    if is_server(options):
-        stopped = await desk.abort_run(None)
-        yield Text("Aborting the server...")
-        yield Facts({"run": stopped})
-        return
-    for name in await choose(desk, options):
-        try:
-            yield Text(await desk.abort_client(name), site=name)
-        except RondoError as error:
-            yield Problem(str(error), site=name, code=error.code)
+    async def ask(site: str) -> AsyncIterator[Row]:
+        if site == SERVER:
+            stopped = await desk.runs.abort(None)
+            yield Text("Aborting the server...")
+            yield Facts({"run": stopped})
+        else:
+            await desk.runs.abort_client(site)
+            yield Text("Aborting the client...", site=site)
+
+    async for row in desk.each(await meant(desk, options), ask):
+        yield row

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from rondo.base.options import Options as BaseOptions
+from rondo.commands.desk import Desk
 from rondo.commands.rows import Facts, Row, Text
-from rondo.commands.seam import Desk, RunId
+from rondo.commands.seam import RunId
 
 PERMISSION = "TRAIN"
+SCOPE = "runs"
+EXAMPLE = "1"
 
 
 class Options(BaseOptions, frozen=True):
@@ -18,6 +21,6 @@ class Options(BaseOptions, frozen=True):
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
-    stopped = await desk.abort_run(options.run_id)
+    stopped = await desk.runs.abort(options.run_id)
     yield Text(f"run {stopped} aborted")
     yield Facts({"run": stopped})

@@ -10,10 +10,14 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from rondo.base.site import Site
+from rondo.commands.desk import Desk
 from rondo.commands.rows import Facts, Row, Table, Text
-from rondo.commands.seam import Desk, Target, choose, is_server
+from rondo.commands.seam import SERVER, Target, meant
 
 PERMISSION = "VIEW"
+SCOPE = "training"
+EXAMPLE = "server"
 SERVER_STATUS = {
     "submitted": "training starting",
     "dispatching": "training starting",
@@ -23,17 +27,21 @@ SERVER_STATUS = {
 
 
 class Options(Target, frozen=True):
-    """``target``: server or client; ``names``: client instances, all where none is given."""
+    """``target``: server, client or all; ``names``: client instances, all where none is given."""
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
-    rows = _server(desk) if is_server(options) else _clients(desk, await choose(desk, options))
-    async for row in rows:
-        yield row
+    sites = await meant(desk, options)
+    if sites[0] == SERVER:
+        async for row in _server(desk):
+            yield row
+    if sites != [SERVER]:
+        async for row in _clients(desk, options, sites[sites[0] == SERVER :]):
+            yield row
 
 
 async def _server(desk: Desk) -> AsyncIterator[Row]:
-    number, current, clients = await desk.run_number(), await desk.current_run(), await desk.clients()
+    number, current, clients = await desk.folders.number(), await desk.runs.current(), await desk.clients.listed()
     status = SERVER_STATUS.get(current.state, "training stopped") if current else "training not started"
     yield Text("FL run number has not been set." if number is None else f"FL run number:{number}")
     yield Text(f"FL server status: {status}")
@@ -50,7 +58,7 @@ async def _server(desk: Desk) -> AsyncIterator[Row]:
     yield Text(f"Registered clients: {len(clients)} ")
     if current and status == "training started":
         yield Text(f"Total number of clients submitted models for current round: {current.submitted_now}")
-    waiting = await desk.waiting()
+    waiting = await desk.runs.waiting()
     if waiting:
         since = datetime.fromtimestamp(waiting.since, UTC).strftime("%H:%M:%S UTC")
         names = ", ".join(waiting.clients) or "nobody yet"
@@ -66,10 +74,22 @@ async def _server(desk: Desk) -> AsyncIterator[Row]:
     yield Facts({"run_number": number, "status": status, "run": run_facts, "clients": [c.instance for c in clients]})
 
 
-async def _clients(desk: Desk, names: list[str]) -> AsyncIterator[Row]:
-    lines = {line.instance: line for line in await desk.clients()}
-    there = [lines[name] for name in names if name in lines]  # one may have left meanwhile
-    for line in there:
-        text = f"client name: {line.instance}\ttoken: {line.session}\tstatus: {line.status}"
-        yield Text(f"{text}\twaiting for: {line.waiting_for}" if line.waiting_for else text, site=line.instance)
-    yield Facts({"clients": [msgspec.to_builtins(line) for line in there]})
+async def _clients(desk: Desk, options: Options, names: list[str]) -> AsyncIterator[Row]:
+    """What the server knows of each client, as soon as the client itself has answered."""
+    lines = {line.instance: line for line in await desk.clients.listed()}
+
+    async def ask(name: str) -> AsyncIterator[Row]:
+        async for _ in desk.visit(name, "check_status", options):
+            line = lines.get(name)  # it may have left meanwhile
+            if line is not None:
+                text = f"client name: {name}\ttoken: {line.session}\tstatus: {line.status}"
+                yield Text(f"{text}\twaiting for: {line.waiting_for}" if line.waiting_for else text, site=name)
+
+    async for row in desk.each(names, ask):
+        yield row
+    yield Facts({"clients": [msgspec.to_builtins(lines[name]) for name in names if name in lines]})
+
+
+async def at_site(site: Site, options: Options) -> AsyncIterator[Row]:
+    """That it answers is the answer."""
+    yield Facts({})

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from rondo.base.errors import RondoError
 from rondo.base.options import Options as BaseOptions
-from rondo.commands.rows import Problem, Row, Text
-from rondo.commands.seam import Desk, choose, folder_name, is_server
+from rondo.commands.desk import Desk
+from rondo.commands.rows import Row, Text
+from rondo.commands.seam import SERVER, folder_name, meant
 
 PERMISSION = "DEPLOY"
+SCOPE = "training"
+EXAMPLE = "my_job client site-1"
 ALIASES = ("deploy_app",)
 
 
@@ -26,12 +28,14 @@ class Options(BaseOptions, frozen=True):
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
     folder = folder_name(options.folder)
-    if is_server(options):
-        await desk.deploy_server(folder)
-        yield Text("mmar_server has been deployed.")
-        return
-    for name in await choose(desk, options):
-        try:
-            yield Text(await desk.deploy_client(folder, name), site=name)
-        except RondoError as error:
-            yield Problem(str(error), site=name, code=error.code)
+
+    async def ask(site: str) -> AsyncIterator[Row]:
+        if site == SERVER:
+            await desk.folders.deploy_server(folder)
+            yield Text("mmar_server has been deployed.")
+        else:
+            await desk.folders.deploy_client(folder, site)
+            yield Text("MMAR deployed.", site=site)
+
+    async for row in desk.each(await meant(desk, options), ask):
+        yield row

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 
 from rondo.base.options import Options as BaseOptions
+from rondo.commands.desk import Desk
 from rondo.commands.rows import Facts, Row, Table
-from rondo.commands.seam import Desk, RunId
+from rondo.commands.seam import RunId
 
 PERMISSION = "VIEW"
+SCOPE = "runs"
+EXAMPLE = "1"
 
 
 class Options(BaseOptions, frozen=True):
@@ -18,7 +21,7 @@ class Options(BaseOptions, frozen=True):
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
-    best, models = (await desk.run(options.run_id)).best_version, await desk.models(options.run_id)
+    best, models = (await desk.runs.get(options.run_id)).best_version, await desk.runs.models(options.run_id)
     yield Table(
         ["VERSION", "BEST", "KEPT", "DIGEST", "METRICS"],
         [[m["version"], m["version"] == best, m["kept"], m["digest"], _metrics(m["metrics"])] for m in models],

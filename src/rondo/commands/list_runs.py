@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from rondo.base.options import Options as BaseOptions
+from rondo.commands.desk import Desk, RunLine
 from rondo.commands.rows import Facts, Row, Table
-from rondo.commands.seam import Desk, RunLine
 
 PERMISSION = "VIEW"
+SCOPE = "runs"
+EXAMPLE = ""
 
 
 class Options(BaseOptions, frozen=True):
@@ -18,7 +20,7 @@ class Options(BaseOptions, frozen=True):
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
-    lines = await desk.runs()
+    lines = await desk.runs.listed()
     yield Table(
         ["RUN", "NUMBER", "JOB", "STATE", "ROUND", "BY", "ERROR"],
         [

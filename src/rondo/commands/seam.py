@@ -1,102 +1,40 @@
-"""What commands may touch (the desk), and how a typed line becomes their options."""
+"""How a typed line becomes a command with its options, and which sites it means."""
 
 from __future__ import annotations
 
 import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Annotated, Any, Protocol
 
 import msgspec
+from msgspec import structs
 
 from rondo.base import rooms
 from rondo.base.errors import BadInput, NotFound
 from rondo.base.options import Options, nearest
+from rondo.commands.desk import Desk
 from rondo.commands.rows import Row
 
 ROOM = "rondo.commands"
 
 RunId = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]  # as the ledger counts
 
-
-@dataclass(frozen=True)
-class ClientLine:
-    """One logged-in client as ``check_status`` shows it."""
-
-    instance: str
-    kit: str  # name of the start-up kit it runs from
-    session: str
-    state: str  # here, away
-    status: str  # training not started, training starting, ...
-    waiting_for: str
-    last_round: int | None
-    contributions: int
-
-
-@dataclass(frozen=True)
-class RunLine:
-    """A run as it stands. ``error``: the first failure, once it failed. Times: seconds since the epoch."""
-
-    id: int
-    number: int
-    name: str
-    state: str
-    round: int | None
-    start_round: int
-    num_rounds: int
-    min_clients: int
-    max_clients: int
-    submitted_now: int
-    by: str
-    best_version: int | None
-    error: Mapping[str, Any] | None
-
-
-@dataclass(frozen=True)
-class WaitingLine:
-    """What a run waits for: whom, why, since when (seconds since the epoch), and what happens then."""
-
-    clients: tuple[str, ...]
-    why: str
-    since: float
-    then: str
-
-
-class Desk(Protocol):
-    """What commands may touch. Every method raises errors of ``rondo.base.errors``."""
-
-    user: str
-
-    async def clients(self) -> list[ClientLine]: ...
-    async def run_number(self) -> int | None: ...
-    async def set_run_number(self, number: int) -> bool:
-        """True where the number was used before."""
-
-    async def current_run(self) -> RunLine | None: ...
-    async def run(self, run: int) -> RunLine: ...
-    async def runs(self) -> list[RunLine]: ...
-    async def waiting(self) -> WaitingLine | None: ...
-    async def deploy_server(self, folder: str) -> None: ...
-    async def deploy_client(self, folder: str, client: str) -> str: ...
-    async def start_server(self) -> int: ...
-    async def start_client(self, client: str) -> str: ...
-    async def abort_client(self, client: str) -> str: ...
-    async def abort_run(self, run: int | None) -> int: ...
-    async def shut_down(self, target: str) -> str: ...
-    async def submit(self, folder: str) -> int: ...
-    async def staged(self, folder: str) -> str:
-        """Where the staged folder lies, for people."""
-
-    async def models(self, run: int) -> list[Mapping[str, Any]]: ...
-    async def metrics(self, run: int) -> list[Mapping[str, Any]]: ...
+SCOPES = ("sys", "training", "utils", "validation", "authz", "file_transfer", "runs")  # Clara's, and one of ours
+SERVER = "server"  # the server among the sites
 
 
 class Target(Options, frozen=True):
-    """``server``, or ``client`` with names (none: all clients)."""
+    """``server``, ``client`` with names (none: all clients), or ``all``: the server and all clients."""
 
     target: str
     names: tuple[str, ...] = ()
+
+
+class OneSite(Options, frozen=True):
+    """``server``, or the instance name of one client."""
+
+    target: str
 
 
 class Aimed(Protocol):
@@ -109,9 +47,15 @@ class Aimed(Protocol):
 
 
 class Command(Protocol):
-    """The shape of a command module."""
+    """The shape of a command module.
 
-    PERMISSION: str
+    What else it may have: ``ALIASES``, ``CONFIRM`` (a face asks before it sends this), ``SENDS`` (the argument that
+    names a folder which is sent first), and ``at_site(site, options)``: what happens at a site, see ``Desk.visit``.
+    """
+
+    PERMISSION: str  # an action of rondo.policy.actions
+    SCOPE: str  # one of SCOPES
+    EXAMPLE: str  # its arguments, as somebody types them
     Options: type[Options]
 
     def run(self, desk: Desk, options: Any) -> AsyncIterator[Row]: ...
@@ -135,26 +79,76 @@ def split(line: str) -> list[str]:
 
 
 def parse(module: ModuleType, args: Sequence[str]) -> Options:
-    """Arguments in the order of the options' fields; a list field takes all that is left."""
+    """Words in the order of the options' fields; a list takes all that is left, a flag (``-n``) comes anywhere.
+
+    Raises ``BadInput``.
+    """
+    fields = structs.fields(module.Options)
+    flags = {field.encode_name: field.type is bool for field in fields if field.encode_name.startswith("-")}
+    try:
+        values, left = _flags(flags, list(args))
+        _positional([field for field in fields if field.encode_name not in flags], left, values)
+        parsed: Options = msgspec.convert(values, module.Options, strict=False)
+    except BadInput as error:
+        raise BadInput(error.what, hint=f"usage: {usage(module)}") from None
+    except msgspec.ValidationError as error:
+        raise BadInput(f"syntax error: {error}", where=_name(module), hint=f"usage: {usage(module)}") from None
+    return parsed
+
+
+def _flags(flags: Mapping[str, bool], args: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """The values of the flags among ``args``, and the other words. ``flags``: whether each stands alone."""
     values: dict[str, Any] = {}
-    left = list(args)
-    name = module.__name__.rsplit(".", 1)[-1]
-    for field in msgspec.structs.fields(module.Options):
+    others: list[str] = []
+    while flags and args:
+        word = args.pop(0)
+        letters = [f"-{letter}" for letter in word[1:]]
+        if word == "--":
+            break
+        if word in flags and not flags[word]:
+            if not args:
+                raise BadInput(f"syntax error: {word} needs a value")
+            values[word] = args.pop(0)
+        elif word in flags:
+            values[word] = True
+        elif word.startswith("-") and letters and all(flags.get(letter) for letter in letters):
+            values |= dict.fromkeys(letters, True)
+        elif word.startswith("-") and letters:
+            raise BadInput(f"syntax error: unknown option {word}")
+        else:
+            others.append(word)
+    return values, others + args
+
+
+def _positional(fields: Sequence[Any], left: list[str], values: dict[str, Any]) -> None:
+    for field in fields:
         if "tuple" in str(field.type):
             values[field.encode_name], left = left, []
         elif left:
             values[field.encode_name] = left.pop(0)
         elif field.required:
             missing = f"syntax error: missing {field.encode_name.replace('_', ' ')}"
-            what = "missing target type (server or client)" if field.encode_name == "target" else missing
-            raise BadInput(what, hint=f"usage: {usage(module)}")
+            raise BadInput("missing target type (server or client)" if field.encode_name == "target" else missing)
     if left:
-        raise BadInput(f"syntax error: too many arguments: {' '.join(left)}", hint=f"usage: {usage(module)}")
+        raise BadInput(f"syntax error: too many arguments: {' '.join(left)}")
+
+
+def _name(module: ModuleType) -> str:
+    return module.__name__.rsplit(".", 1)[-1]
+
+
+def pack(options: Options) -> str:
+    """Options as they travel to a site."""
+    return msgspec.json.encode(options).decode()
+
+
+def unpack(module: ModuleType, packed: str) -> Options:
+    """Raises ``BadInput`` for what are no options of this command."""
     try:
-        parsed: Options = msgspec.convert(values, module.Options, strict=False)
-    except msgspec.ValidationError as error:
-        raise BadInput(f"syntax error: {error}", where=name, hint=f"usage: {usage(module)}") from None
-    return parsed
+        options: Options = msgspec.json.decode(packed, type=module.Options)
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"options that cannot be read: {error}", where=_name(module)) from None
+    return options
 
 
 def folder_name(path: str) -> str:
@@ -163,27 +157,55 @@ def folder_name(path: str) -> str:
 
 
 def usage(module: ModuleType) -> str:
-    """``name ARGUMENT [OPTIONAL] REST...``"""
-    words = [module.__name__.rsplit(".", 1)[-1]]
-    for field in msgspec.structs.fields(module.Options):
-        word = field.encode_name.upper() + ("..." if "tuple" in str(field.type) else "")
+    """``name ARGUMENT [OPTIONAL] [-f] [-n NUMBER] REST...``"""
+    words = [_name(module)]
+    for field in structs.fields(module.Options):
+        word = field.name.upper() + ("..." if "tuple" in str(field.type) else "")
+        if field.encode_name.startswith("-"):
+            word = field.encode_name if field.type is bool else f"{field.encode_name} {word}"
         words.append(word if field.required else f"[{word}]")
     return " ".join(words)
 
 
-async def choose(desk: Desk, options: Aimed) -> list[str]:
+async def choose(desk: Desk, names: Sequence[str]) -> list[str]:
     """The instances that ``client [NAME...]`` means. Raises the errors of spec 7.1."""
-    present = [line.instance for line in await desk.clients()]
-    unknown = [name for name in options.names if name not in present]
+    present = [line.instance for line in await desk.clients.listed()]
+    unknown = [name for name in names if name not in present]
     if unknown:
         raise NotFound(f"invalid client(s): {' '.join(unknown)}", hint=nearest(unknown[0], present))
     if not present:
         raise NotFound("no clients available")
-    return list(dict.fromkeys(options.names)) or present
+    return list(dict.fromkeys(names)) or present
 
 
-def is_server(options: Aimed) -> bool:
-    """Whether the server is meant. Raises ``BadInput`` for a target that is neither server nor client."""
-    if options.target not in ("server", "client"):
-        raise BadInput(f"unknown target type {options.target}", hint="server, or client [NAME...]")
-    return options.target == "server"
+async def meant(desk: Desk, options: Aimed) -> list[str]:
+    """The sites that a target means: the server as ``server``, clients by instance.
+
+    Raises ``BadInput`` for a target that is none, and what ``choose`` raises.
+    """
+    if options.target not in (SERVER, "client", "all"):
+        raise BadInput(f"unknown target type {options.target}", hint="server, client [NAME...], or all")
+    if options.target == SERVER:
+        if options.names:
+            raise BadInput(f"syntax error: too many arguments: {' '.join(options.names)}", hint="there is one server")
+        return [SERVER]
+    if options.target == "client":
+        return await choose(desk, options.names)
+    present = [line.instance for line in await desk.clients.listed()]
+    return [SERVER, *(await choose(desk, options.names) if options.names else present)]
+
+
+async def reached(desk: Desk, options: Options) -> tuple[Options, list[str]]:
+    """The sites that a command reaches, and its options with them spelled out.
+
+    A command without a target is for the server. Raises what ``meant`` raises.
+    """
+    target, names = getattr(options, "target", None), getattr(options, "names", None)
+    if target is None or target == SERVER:
+        return options, [SERVER]
+    if names is None:
+        return options, await choose(desk, [target])
+    sites = await meant(desk, options)  # type: ignore[arg-type]
+    clients = tuple(site for site in sites if site != SERVER)
+    spelled = {"names": clients} if clients else {"target": SERVER}
+    return structs.replace(options, **spelled), sites

@@ -9,10 +9,12 @@ from collections.abc import AsyncIterator
 
 from rondo.base.errors import BadInput
 from rondo.base.options import Options as BaseOptions
+from rondo.commands.desk import Desk
 from rondo.commands.rows import Facts, Row, Text
-from rondo.commands.seam import Desk
 
 PERMISSION = "TRAIN"
+SCOPE = "training"
+EXAMPLE = "1"
 MOST = 10**9  # it travels in 32 bits
 
 
@@ -31,7 +33,7 @@ async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
         raise BadInput("run number must be > 0.")
     if number > MOST:
         raise BadInput(f"run number must be at most {MOST}.")
-    existed = await desk.set_run_number(number)
+    existed = await desk.folders.set_number(number)
     if existed:
         yield Text(f"run number already exists. Set the FL run number to {number}.")
     else:

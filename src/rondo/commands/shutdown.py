@@ -7,23 +7,30 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from rondo.base.errors import RondoError
-from rondo.commands.rows import Problem, Row, Text
-from rondo.commands.seam import Desk, Target, choose, is_server
+from rondo.commands.desk import Desk
+from rondo.commands.rows import Row, Text
+from rondo.commands.seam import SERVER, Target, meant
 
 PERMISSION = "OPERATE"
+SCOPE = "sys"
+EXAMPLE = "client site-1"
 CONFIRM = True  # a console asks before it sends this
 
 
 class Options(Target, frozen=True):
-    """``target``: server or client; ``names``: client instances, all where none is given."""
+    """``target``: server, client or all; ``names``: client instances, all where none is given."""
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
-    for name in ["server"] if is_server(options) else await choose(desk, options):
-        try:
-            yield Text(await desk.shut_down(name), site="" if name == "server" else name)
-        except RondoError as error:
-            if name == "server":
-                raise
-            yield Problem(str(error), site=name, code=error.code)
+    async def ask(site: str) -> AsyncIterator[Row]:
+        if site == SERVER:
+            await desk.house.stop()
+            yield Text("Shutdown the server...")
+        else:
+            await desk.clients.leave(site, "shutdown")
+            yield Text("Shutdown the client...", site=site)
+
+    sites = await meant(desk, options)
+    for group in (sites[sites[0] == SERVER :], sites[: sites[0] == SERVER]):  # the server last
+        async for row in desk.each(group, ask):
+            yield row

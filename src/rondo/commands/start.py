@@ -7,26 +7,31 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from rondo.base.errors import RondoError
-from rondo.commands.rows import Facts, Problem, Row, Text
-from rondo.commands.seam import Desk, Target, choose, is_server
+from rondo.commands.desk import Desk
+from rondo.commands.rows import Facts, Row, Text
+from rondo.commands.seam import SERVER, Target, meant
 
 PERMISSION = "TRAIN"
+SCOPE = "training"
+EXAMPLE = "client site-1"
 ALIASES = ("start_app",)
 
 
 class Options(Target, frozen=True):
-    """``target``: server or client; ``names``: client instances, all where none is given."""
+    """``target``: server, client or all; ``names``: client instances, all where none is given."""
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
-    if is_server(options):
-        started = await desk.start_server()
-        yield Text("Server training is starting....")
-        yield Facts({"run": started})
-        return
-    for name in await choose(desk, options):
-        try:
-            yield Text(await desk.start_client(name), site=name)
-        except RondoError as error:
-            yield Problem(str(error), site=name, code=error.code)
+    async def ask(site: str) -> AsyncIterator[Row]:
+        if site == SERVER:
+            started = await desk.runs.start()
+            yield Text("Server training is starting....")
+            yield Facts({"run": started})
+        else:
+            await desk.runs.start_client(site)
+            yield Text("Starting the client...", site=site)
+
+    sites = await meant(desk, options)
+    for group in (sites[: sites[0] == SERVER], sites[sites[0] == SERVER :]):  # the server first
+        async for row in desk.each(group, ask):
+            yield row

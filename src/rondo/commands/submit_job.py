@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from rondo.base.options import Options as BaseOptions
+from rondo.commands.desk import Desk
 from rondo.commands.rows import Facts, Row, Text
-from rondo.commands.seam import Desk, folder_name
+from rondo.commands.seam import folder_name
 
 PERMISSION = "TRAIN"
+SCOPE = "runs"
+EXAMPLE = "my_job"
 SENDS = "folder"
 
 
@@ -19,7 +22,7 @@ class Options(BaseOptions, frozen=True):
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
-    started = await desk.submit(folder_name(options.folder))
-    line = await desk.run(started)
+    started = await desk.runs.submit(folder_name(options.folder))
+    line = await desk.runs.get(started)
     yield Text(f"run {started} submitted as run_{line.number}")
     yield Facts({"run": started, "number": line.number})

@@ -8,10 +8,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from rondo.base.options import Options as BaseOptions
+from rondo.commands.desk import Desk
 from rondo.commands.rows import Facts, Row, Text
-from rondo.commands.seam import Desk, folder_name
+from rondo.commands.seam import folder_name
 
 PERMISSION = "UPLOAD"
+SCOPE = "file_transfer"
+EXAMPLE = "my_job"
 ALIASES = ("upload_app",)
 SENDS = "folder"  # the console sends this argument's folder before it asks
 
@@ -24,5 +27,5 @@ class Options(BaseOptions, frozen=True):
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
     name = folder_name(options.folder)
-    yield Text(f"Created folder {await desk.staged(name)}")
+    yield Text(f"Created folder {await desk.folders.staged(name)}")
     yield Facts({"folder": name})

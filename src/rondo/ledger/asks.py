@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from rondo.ledger.ledger import Tx
 from rondo.ledger.tables import asks
@@ -48,10 +48,14 @@ def answer(tx: Tx, ask_id: str, client: str, value: dict[str, Any]) -> bool:
     return tx.execute(update(asks).where(*where).values(state="answered", answer=value)).rowcount == 1
 
 
-def withdraw(tx: Tx, ask_id: str | None = None) -> None:
-    """End the waiting for an answer that has not come (None: for all of them)."""
-    pending_ones = update(asks).where(asks.c.state == "pending").values(state="withdrawn")
-    tx.execute(pending_ones if ask_id is None else pending_ones.where(asks.c.id == ask_id))
+def withdraw(tx: Tx) -> None:
+    """End the waiting for every answer that has not come."""
+    tx.execute(update(asks).where(asks.c.state == "pending").values(state="withdrawn"))
+
+
+def end(tx: Tx, ask_id: str) -> None:
+    """Nobody waits for the answer any more: it has been read, or will be refused when it comes."""
+    tx.execute(delete(asks).where(asks.c.id == ask_id))
 
 
 def answered(tx: Tx, ask_id: str) -> Ask | None:

@@ -5,9 +5,11 @@ They go by what is written: the role ``super`` gets no shortcut here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rondo.base.errors import BadInput
+from rondo.base.options import nearest
 from rondo.policy.definitions import SELF_ORG
 from rondo.policy.policy import Policy
 
@@ -72,6 +74,31 @@ def eval_user(policy: Policy, user: str, site: str) -> Table:
 
 def eval_rule(policy: Policy, site: str, rule: str) -> Table:
     return _table(("SITE", "RULE", "RESULT"), [(site, rule, str(policy.rule(site, rule)))])
+
+
+QUESTIONS: Mapping[str, tuple[Callable[..., Table], tuple[str, ...]]] = {
+    "show_users": (show_users, ()),
+    "show_sites": (show_sites, ()),
+    "show_rights": (show_rights, ()),
+    "show_rules": (show_rules, ()),
+    "show_config": (show_config, ()),
+    "show_site_rules": (show_site_rules, ("SITE",)),
+    "eval_right": (eval_right, ("USER", "RIGHT", "[SITE...]")),
+    "eval_user": (eval_user, ("USER", "SITE")),
+    "eval_rule": (eval_rule, ("SITE", "RULE")),
+}
+
+
+def answer(policy: Policy, question: str, words: Sequence[str]) -> Table:
+    """The answer to a question as it is typed. Raises ``BadInput`` for no question of ours, or other arguments."""
+    if question not in QUESTIONS:
+        raise BadInput(f"unknown question {question!r}", hint=nearest(question, QUESTIONS))
+    ask, arguments = QUESTIONS[question]
+    named = [word for word in arguments if not word.startswith("[")]
+    if len(words) < len(named) or (len(words) > len(named) and named == list(arguments)):
+        raise BadInput(f"syntax error: {len(words)} arguments", hint=f"usage: {' '.join([question, *arguments])}")
+    rest = [tuple(words[len(named) :])] if named != list(arguments) else []
+    return ask(policy, *words[: len(named)], *rest)
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> Table:

@@ -29,6 +29,7 @@ from rondo.pki.revocation import REVOKED
 from rondo.pki.revocation import Revoked as Entry
 from rondo.policy.authorization import load_authorization
 from rondo.policy.policy import OpenPolicy
+from rondo.server.desk import ServerHouse
 from rondo.server.distrust import distrust
 from rondo.server.frontdesk import Frontdesk
 from rondo.server.gateway import Gateway
@@ -97,7 +98,7 @@ async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[
         sessions = Sessions(store, kit, Revoked(kit), live.newcomer, live.left)
         await sessions.load()
         gateway = Gateway(store, sessions, Intake(store, sessions, live, rights), live, rights)
-        desk = Frontdesk(store, sessions, live, rights, stop.set)
+        desk = Frontdesk(store, sessions, live, rights, ServerHouse(store, rights.policy, kit.project, stop.set))
         ports = sorted({kit.port, kit.admin_port})
         async with open_server(kit, _handlers(gateway, desk), ports, how.bind) as door, asyncio.TaskGroup() as tasks:
             log.info("starting secure server at %s:%d", kit.host, kit.port)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 
 import msgspec
-from msgspec import structs
 
 from rondo.base.errors import NotFound
 from rondo.base.options import Options
@@ -20,8 +19,8 @@ from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import OPEN
 from rondo.net.calls import Call
 from rondo.policy.actions import Action
-from rondo.server.desk import ServerDesk
-from rondo.server.rights import SERVER, Rights
+from rondo.server.desk import ServerDesk, ServerHouse
+from rondo.server.rights import Rights
 from rondo.server.runs import Runs
 from rondo.server.sessions import Sessions
 from rondo.server.store import Store
@@ -31,19 +30,19 @@ TOGETHER = 0.03  # seconds: what happens within them goes out together
 
 
 class Frontdesk:
-    def __init__(self, store: Store, sessions: Sessions, live: Runs, rights: Rights, stop: Callable[[], None]) -> None:
+    def __init__(self, store: Store, sessions: Sessions, live: Runs, rights: Rights, house: ServerHouse) -> None:
         self._store = store
         self._sessions = sessions
         self._runs = live
         self._rights = rights
-        self._stop = stop
+        self._house = house
 
     async def command(self, request: pb.CommandRequest, call: Call) -> AsyncIterator[pb.Row]:
         """Raises what the command raises; refusals come before anything is done, for all targets together."""
         session = await self._sessions.who(call, "admin")
         module = seam.find(request.name)
         options = seam.parse(module, list(request.args))
-        desk = ServerDesk(self._store, self._runs, session.name, self._stop)
+        desk = ServerDesk(self._store, self._runs, self._house, session.name)
         options = await self._allow(desk, module.PERMISSION, options)
         async with aclosing(module.run(desk, options)) as answers:
             async for row in answers:
@@ -54,16 +53,13 @@ class Frontdesk:
 
         Returns the options with the targets that were looked at: whoever logs in meanwhile is none of them.
         """
-        names, folder = getattr(options, "names", None), getattr(options, "folder", "")
-        sites, facts = list(SERVER), None
-        if names is not None and not seam.is_server(options):  # type: ignore[arg-type]
-            kits = {line.instance: line.kit for line in await desk.clients()}
-            names = tuple(await seam.choose(desk, options))  # type: ignore[arg-type]
-            sites, options = [kits[name] for name in names if name in kits], structs.replace(options, names=names)
+        kits = {line.instance: line.kit for line in await desk.clients.listed()} | {seam.SERVER: seam.SERVER}
+        options, sites = await seam.reached(desk, options)
+        folder, facts = getattr(options, "folder", ""), None
         if folder:
-            staged = await desk.staged(folder.rstrip("/").rsplit("/", 1)[-1])
+            staged = await desk.folders.staged(seam.folder_name(folder))
             facts = await asyncio.to_thread(package_facts, Path(staged))
-        self._rights.check(desk.user, Action[permission], sites, facts)
+        self._rights.check(desk.user, Action[permission], [kits[site] for site in sites if site in kits], facts)
         return options
 
     async def watch(self, request: pb.WatchRequest, call: Call) -> AsyncIterator[pb.EventRow]:

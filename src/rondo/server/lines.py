@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from rondo.commands.seam import ClientLine
+from rondo.commands.desk import ClientLine
 from rondo.ledger import events, rounds, runs
 from rondo.ledger import sessions as session_rows
 from rondo.ledger.ledger import Tx

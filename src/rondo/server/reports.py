@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
+from rondo.base.errors import BadInput
+from rondo.commands import rows as row_kinds
 from rondo.ledger import asks, events, rounds, runs
 from rondo.ledger.ledger import Tx
 from rondo.ledger.sessions import Session
@@ -13,6 +17,8 @@ from rondo.server.intake import Intake
 from rondo.server.runs import Runs
 from rondo.server.store import Store
 from rondo.wire import rondo_pb2 as pb
+
+MOST_SAID = 2 * 2**20  # bytes of an answer
 
 
 class Reports:
@@ -33,7 +39,7 @@ class Reports:
             case "measured":
                 return await self._intake.measured(session, request)
             case "answer":
-                said = {"text": request.answer.text, "error": request.answer.error}
+                said = _said(request.answer)
                 counted = await self._store.do(asks.answer, request.answer.id, session.instance, said)
                 self._store.bell.ring("answers")
                 return pb.ReportReply(counted=counted)
@@ -91,3 +97,15 @@ def _failure(session: Session, said: pb.Failure) -> dict[str, Any]:
         "last_lines": said.last_lines[-8_000:],
     }
     return orders.failure(said.error[:2_000], site=session.instance, round_number=said.round, detail=detail)
+
+
+def _said(answer: pb.Answer) -> dict[str, Any]:
+    """What a site answers to a command. Raises ``BadInput`` for what is no answer, or too long for one."""
+    if answer.ByteSize() > MOST_SAID:
+        raise BadInput(f"an answer of {answer.ByteSize()} bytes; at most {MOST_SAID} are taken")
+    try:
+        for row in answer.rows:
+            row_kinds.decode(row)
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"an answer that cannot be read: {error}") from None
+    return {"rows": [row.decode() for row in answer.rows], "error": answer.error, "code": answer.code}

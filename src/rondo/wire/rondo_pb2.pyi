@@ -227,16 +227,16 @@ class Progress(_message.Message):
     def __init__(self, phase: _Optional[str] = ..., fraction: _Optional[float] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class Answer(_message.Message):
-    __slots__ = ("id", "text", "table", "error")
+    __slots__ = ("id", "rows", "error", "code")
     ID_FIELD_NUMBER: _ClassVar[int]
-    TEXT_FIELD_NUMBER: _ClassVar[int]
-    TABLE_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
     id: str
-    text: str
-    table: bytes
+    rows: _containers.RepeatedScalarFieldContainer[bytes]
     error: str
-    def __init__(self, id: _Optional[str] = ..., text: _Optional[str] = ..., table: _Optional[bytes] = ..., error: _Optional[str] = ...) -> None: ...
+    code: str
+    def __init__(self, id: _Optional[str] = ..., rows: _Optional[_Iterable[bytes]] = ..., error: _Optional[str] = ..., code: _Optional[str] = ...) -> None: ...
 
 class Measured(_message.Message):
     __slots__ = ("samples", "metrics")

@@ -1,0 +1,47 @@
+"""Answers of this site to an admin's commands, asked through the server."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from rondo.base.errors import NotFound, ProtocolBroken
+from rondo.base.site import Site
+from rondo.client.fetching import fetch_job
+from rondo.client.tasks import Place
+from rondo.commands import seam
+from rondo.commands.rows import Row
+from rondo.net.channel import Channel
+from rondo.net.retry import Backoff
+from rondo.wire import rondo_pb2 as pb
+
+
+class Answers:
+    """What this site does when it is asked."""
+
+    def __init__(self, channel: Channel, backoff: Backoff) -> None:
+        self._channel = channel
+        self._backoff = backoff
+
+    async def rows(self, place: Place, name: str, args: Sequence[str]) -> list[Row]:
+        """Raises what went wrong, ``ProtocolBroken`` for a command that this site does not know."""
+        if name == "deploy" and len(args) == 4:
+            await self._deploy(place, args)
+            return []
+        return [row async for row in _at_site(Site(place.instance, place.folder), name, args)]
+
+    async def _deploy(self, place: Place, args: Sequence[str]) -> None:
+        number, _, digest, size = args
+        package = pb.FileRef(digest=digest, size=int(size))
+        await fetch_job(self._channel, package, place.cache, place.code(int(number)), self._backoff)
+
+
+def _at_site(site: Site, name: str, args: Sequence[str]) -> AsyncIterator[Row]:
+    unknown = ProtocolBroken(f"this client cannot {name!r}", hint="its Rondo is older than the server's")
+    try:
+        module = seam.find(name)
+    except NotFound:
+        raise unknown from None
+    if not hasattr(module, "at_site") or len(args) != 1:
+        raise unknown
+    answers: AsyncIterator[Row] = module.at_site(site, seam.unpack(module, args[0]))
+    return answers

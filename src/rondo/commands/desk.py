@@ -1,0 +1,132 @@
+"""What commands may touch: the desk, in four drawers.
+
+Every method raises errors of ``rondo.base.errors``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from rondo.base.options import Options
+from rondo.commands.rows import Row, Table
+
+
+@dataclass(frozen=True)
+class ClientLine:
+    """One logged-in client as ``check_status`` shows it."""
+
+    instance: str
+    kit: str  # name of the start-up kit it runs from
+    session: str
+    state: str  # here, away
+    status: str  # training not started, training starting, ...
+    waiting_for: str
+    last_round: int | None
+    contributions: int
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A run as it stands. ``error``: the first failure, once it failed. Times: seconds since the epoch."""
+
+    id: int
+    number: int
+    name: str
+    state: str
+    round: int | None
+    start_round: int
+    num_rounds: int
+    min_clients: int
+    max_clients: int
+    submitted_now: int
+    by: str
+    best_version: int | None
+    error: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class WaitingLine:
+    """What a run waits for: whom, why, since when (seconds since the epoch), and what happens then."""
+
+    clients: tuple[str, ...]
+    why: str
+    since: float
+    then: str
+
+
+class Clients(Protocol):
+    """Who is logged in."""
+
+    async def listed(self) -> list[ClientLine]: ...
+    async def leave(self, client: str, how: Literal["shutdown", "restart"]) -> None:
+        """Returns when the client has gone. Raises ``Unreachable`` where it does not; then it stays."""
+
+
+class Runs(Protocol):
+    """What is trained, was, and will be."""
+
+    async def current(self) -> RunLine | None:
+        """The run that is under way, else the newest one."""
+
+    async def get(self, run: int) -> RunLine: ...
+    async def listed(self) -> list[RunLine]: ...
+    async def waiting(self) -> WaitingLine | None: ...
+    async def submit(self, folder: str) -> int: ...
+    async def start(self) -> int: ...
+    async def start_client(self, client: str) -> None: ...
+    async def abort_client(self, client: str) -> None: ...
+    async def abort(self, run: int | None) -> int:
+        """The run under way where no id is given."""
+
+    async def models(self, run: int) -> list[Mapping[str, Any]]: ...
+    async def metrics(self, run: int) -> list[Mapping[str, Any]]: ...
+
+
+class Folders(Protocol):
+    """The staging area, and the folders ``run_N``."""
+
+    async def number(self) -> int | None: ...
+    async def set_number(self, number: int) -> bool:
+        """True where the number was used before."""
+
+    async def staged(self, folder: str) -> str:
+        """Where the staged folder lies, for people."""
+
+    async def deploy_server(self, folder: str) -> None: ...
+    async def deploy_client(self, folder: str, client: str) -> None: ...
+
+
+class House(Protocol):
+    """The server itself."""
+
+    @property
+    def project(self) -> str: ...
+    def authz(self, question: str, words: Sequence[str]) -> Table:
+        """What ``rondo.policy.preview`` answers. Raises ``Conflict`` where no policy is defined."""
+
+    async def stop(self) -> None: ...
+
+
+class Desk(Protocol):
+    """``user``: who asks."""
+
+    user: str
+
+    @property
+    def clients(self) -> Clients: ...
+    @property
+    def runs(self) -> Runs: ...
+    @property
+    def folders(self) -> Folders: ...
+    @property
+    def house(self) -> House: ...
+    def each(self, sites: Sequence[str], ask: Callable[[str], AsyncIterator[Row]]) -> AsyncIterator[Row]:
+        """What ``ask`` answers for each site, asked all at once, in their order; a client's error is a ``Problem``."""
+
+    def visit(self, site: str, command: str, options: Options) -> AsyncIterator[Row]:
+        """What ``at_site`` of the command answers at ``site``: "server", or a client's instance.
+
+        Raises ``Unreachable`` where a client does not answer within the command timeout: then it never will.
+        """
