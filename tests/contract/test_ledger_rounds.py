@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from rondo.ledger import models, rounds, runs
-from rondo.ledger.ledger import Ledger
-from tests.ledger.rows import add_model, add_round, add_run, contribution
+import pytest
+
+from rondo.base.errors import RondoError
+from rondo.ledger import events, models, rounds, runs
+from rondo.ledger.ledger import Ledger, Tx
+from tests.ledger.rows import JOB, add_model, add_round, add_run, contribution
 
 # ---- rounds and contributions -------------------------------------------------------------------------------------
 
@@ -193,3 +196,18 @@ async def test_an_offer_made_again_replaces_the_first(ledger: Ledger) -> None:
     assert found is not None and found.size == 6_000_000_000 and found.offer == b"\x00claim"
     await ledger.do(models.drop_offer, "u")
     assert await ledger.do(models.offer, "u") is None
+
+
+async def test_what_the_database_refuses_is_told_as_the_ledgers(ledger: Ledger) -> None:
+    """Also where a statement went to the driver itself; and nothing of that transaction stays."""
+    run = await ledger.do(add_run)
+
+    def twice(tx: Tx) -> None:
+        events.record(tx, 1.0, run, "first")
+        add_model(tx, run, 0, JOB.digest)
+        add_model(tx, run, 0, JOB.digest)
+
+    with pytest.raises(RondoError, match="the ledger refused"):
+        await ledger.do(twice)
+    assert await ledger.do(models.of_run, run) == []
+    assert await ledger.do(events.after, 0) == []

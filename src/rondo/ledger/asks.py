@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from rondo.ledger.ledger import Tx
+from rondo.ledger.prepared import Prepared
 from rondo.ledger.tables import asks
 
 
@@ -24,11 +25,8 @@ class Ask:
     at: float
 
 
-_PENDING = (
-    select(asks)
-    .where(asks.c.client == bindparam("client"), asks.c.state == "pending")
-    .where(asks.c.id.not_in(bindparam("in_hand", expanding=True)))
-    .order_by(asks.c.at, asks.c.id)
+_PENDING = Prepared(
+    select(asks).where(asks.c.client == bindparam("client"), asks.c.state == "pending").order_by(asks.c.at, asks.c.id)
 )
 
 
@@ -38,8 +36,7 @@ def put(tx: Tx, ask: Ask) -> None:
 
 def pending(tx: Tx, client: str, in_hand: Collection[str]) -> Ask | None:
     """The oldest question for ``client`` that it does not have in hand already."""
-    row = tx.execute(_PENDING, {"client": client, "in_hand": list(in_hand)}).first()
-    return Ask(**row._mapping) if row else None
+    return next((Ask(*row) for row in _PENDING.rows(tx, client=client) if row[0] not in in_hand), None)
 
 
 def answer(tx: Tx, ask_id: str, client: str, value: dict[str, Any]) -> bool:

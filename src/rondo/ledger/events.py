@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, delete, func, insert, select
 
 from rondo.ledger.ledger import Tx
+from rondo.ledger.prepared import Prepared
 from rondo.ledger.tables import events, settings
 
 _NOTES = 5000  # of progress, that are looked through for the last one of each client
@@ -23,31 +24,38 @@ class Event:
     data: Mapping[str, Any]
 
 
-_RECORD = insert(events)
+_VALUES: dict[str, Any] = {name: bindparam(name) for name in ("at", "run", "kind", "data")}
+_RECORD = Prepared(insert(events).values(_VALUES))
+_REPLACE = Prepared(insert(events).values(_VALUES).returning(events.c.number))
+_GONE = Prepared(delete(events).where(events.c.number == bindparam("gone"), events.c.kind == bindparam("of")))
 _AFTER = select(events).where(events.c.number > bindparam("after")).order_by(events.c.number).limit(bindparam("most"))
 _FIRST = select(func.min(events.c.number)).where(events.c.run == bindparam("run")).scalar_subquery()
-_AFTER_OF_RUN = _AFTER.where((events.c.run == bindparam("run")) | ((events.c.run == 0) & (events.c.number > _FIRST)))
+_AFTER_OF_RUN = Prepared(
+    _AFTER.where((events.c.run == bindparam("run")) | ((events.c.run == 0) & (events.c.number > _FIRST)))
+)
+_AFTER_OF_ALL = Prepared(_AFTER)
+_FORGET = Prepared(delete(events).where(events.c.run == bindparam("of"), events.c.kind == "progress"))
 
 
 def record(tx: Tx, now: float, run: int, kind: str, data: Mapping[str, Any] | None = None) -> None:
     """Append an event; ``run`` 0 is the server itself."""
-    tx.execute(_RECORD, {"at": now, "run": run, "kind": kind, "data": dict(data or {})})
+    _RECORD.run(tx, at=now, run=run, kind=kind, data=dict(data or {}))
 
 
 def replace(tx: Tx, now: float, run: int, kind: str, data: Mapping[str, Any], gone: Collection[int]) -> int:
     """Append an event in place of those of its kind with the numbers ``gone``; returns its number."""
-    if gone:
-        tx.execute(events.delete().where(events.c.number.in_(gone), events.c.kind == kind))
-    key = tx.execute(insert(events).values(at=now, run=run, kind=kind, data=dict(data))).inserted_primary_key
-    assert key is not None
-    return int(key[0])
+    for number in gone:
+        _GONE.run(tx, gone=number, of=kind)
+    row = _REPLACE.first(tx, at=now, run=run, kind=kind, data=dict(data))
+    assert row is not None
+    return int(row[0])
 
 
 def after(tx: Tx, number: int, run: int | None = None, limit: int = 500) -> list[Event]:
     """Events after ``number``; those of ``run`` with what befell the server and its clients since it began."""
-    which: dict[str, int] = {"after": number, "most": limit}
-    query = _AFTER if run is None else _AFTER_OF_RUN
-    return [Event(**row._mapping) for row in tx.execute(query, which if run is None else {**which, "run": run})]
+    if run is None:
+        return [Event(*row) for row in _AFTER_OF_ALL.rows(tx, after=number, most=limit)]
+    return [Event(*row) for row in _AFTER_OF_RUN.rows(tx, after=number, most=limit, run=run)]
 
 
 def setting(tx: Tx, key: str) -> str | None:
@@ -62,7 +70,7 @@ def put_setting(tx: Tx, key: str, value: str) -> None:
 
 def forget_progress(tx: Tx, run: int) -> None:
     """Drop the progress notes of a round that is over: they interest nobody any more."""
-    tx.execute(events.delete().where(events.c.run == run, events.c.kind == "progress"))
+    _FORGET.run(tx, of=run)
 
 
 def last_progress(tx: Tx, run: int) -> dict[str, str]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, insert, select, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from rondo.ledger.ledger import Tx
+from rondo.ledger.prepared import Prepared
 from rondo.ledger.tables import models, offers
 
 
@@ -48,24 +49,36 @@ class OfferRow:
     at: float
 
 
-_GET = select(models).where(models.c.run == bindparam("run"), models.c.version == bindparam("version"))
-_OFFERED = select(offers).where(offers.c.upload == bindparam("upload"))
-_DROP = offers.delete().where(offers.c.upload == bindparam("upload"))
-_PUT = insert(offers)
-_KEPT = select(models.c.version).where(
-    models.c.run == bindparam("run"), models.c.sent == bindparam("digest"), models.c.kept
+_GET = Prepared(select(models).where(models.c.run == bindparam("run"), models.c.version == bindparam("version")))
+_OFFERED = Prepared(select(offers).where(offers.c.upload == bindparam("upload")))
+_DROP = Prepared(delete(offers).where(offers.c.upload == bindparam("of")))
+_PUT = Prepared(insert(offers).values({column.name: bindparam(column.name) for column in offers.c}))
+_ADD = Prepared(insert(models).values({column.name: bindparam(column.name) for column in models.c}))
+_MEASURE = Prepared(
+    update(models)
+    .where(models.c.run == bindparam("of"), models.c.version == bindparam("measured"))
+    .values(metrics=bindparam("values"))
+)
+_ALL_KEPT = Prepared(select(models).where(models.c.kept))
+_FORGET = Prepared(
+    update(models).where(models.c.run == bindparam("of"), models.c.version == bindparam("gone")).values(kept=False)
+)
+_KEPT = Prepared(
+    select(models.c.version).where(
+        models.c.run == bindparam("run"), models.c.sent == bindparam("digest"), models.c.kept
+    )
 )
 
 
 def add(tx: Tx, model: Model) -> None:
     """Where nothing else is sent to clients, the row says that the model itself is."""
     sent = {"sent": model.sent or model.digest, "sent_size": model.sent_size or model.size}
-    tx.execute(insert(models).values(**{**model.__dict__, **sent}))
+    _ADD.run(tx, **{**model.__dict__, **sent})
 
 
 def get(tx: Tx, run: int, version: int) -> Model | None:
-    row = tx.execute(_GET, {"run": run, "version": version}).first()
-    return Model(**row._mapping) if row else None
+    row = _GET.first(tx, run=run, version=version)
+    return Model(*row) if row else None
 
 
 def last(tx: Tx, run: int) -> Model | None:
@@ -82,36 +95,32 @@ def of_run(tx: Tx, run: int) -> list[Model]:
 
 def is_kept(tx: Tx, run: int, digest: str) -> bool:
     """Whether clients of ``run`` get a file of this digest as a model, and it is there."""
-    return tx.execute(_KEPT, {"run": run, "digest": digest}).first() is not None
+    return _KEPT.first(tx, run=run, digest=digest) is not None
 
 
 def measure(tx: Tx, run: int, version: int, values: Mapping[str, float]) -> None:
-    tx.execute(update(models).where(models.c.run == run, models.c.version == version).values(metrics=dict(values)))
+    _MEASURE.run(tx, of=run, measured=version, values=dict(values))
 
 
 def forget(tx: Tx, run: int, keep: set[int]) -> list[str]:
     """Mark all versions but ``keep`` as no longer kept; returns the digests that nobody else refers to."""
-    where = (models.c.kept, models.c.run == run, models.c.version.not_in(keep))
-    going = _files(tx, *where)
-    tx.execute(update(models).where(*where).values(kept=False))
-    return sorted(going - _files(tx))
-
-
-def _files(tx: Tx, *where: ColumnElement[bool]) -> set[str]:
-    """The digests of all files of versions that are kept."""
-    kept = tx.execute(select(models).where(models.c.kept, *where))
-    return {digest for row in kept for digest in Model(**row._mapping).files}
+    kept = [Model(*row) for row in _ALL_KEPT.rows(tx)]
+    going = [model for model in kept if model.run == run and model.version not in keep]
+    for model in going:
+        _FORGET.run(tx, of=run, gone=model.version)
+    staying = {digest for model in kept if model not in going for digest in model.files}
+    return sorted({digest for model in going for digest in model.files} - staying)
 
 
 def put_offer(tx: Tx, offer: OfferRow) -> None:
     drop_offer(tx, offer.upload)
-    tx.execute(_PUT, offer.__dict__)
+    _PUT.run(tx, **offer.__dict__)
 
 
 def offer(tx: Tx, upload: str) -> OfferRow | None:
-    row = tx.execute(_OFFERED, {"upload": upload}).first()
-    return OfferRow(**row._mapping) if row else None
+    row = _OFFERED.first(tx, upload=upload)
+    return OfferRow(*row) if row else None
 
 
 def drop_offer(tx: Tx, upload: str) -> None:
-    tx.execute(_DROP, {"upload": upload})
+    _DROP.run(tx, of=upload)

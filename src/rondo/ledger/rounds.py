@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, func, insert, select, update
 
 from rondo.ledger.ledger import Tx
+from rondo.ledger.prepared import Prepared
 from rondo.ledger.runs import OPEN, participant
 from rondo.ledger.runs import get as get_run
 from rondo.ledger.tables import contributions, declines, metrics, rounds, runs
@@ -53,22 +54,43 @@ def _is(table: Any, key: Key) -> Any:
 
 
 _BOUND: Any = (bindparam("run"), bindparam("round"), bindparam("task"))
-_GET = select(rounds).where(_is(rounds, _BOUND))
-_CURRENT = select(rounds).where(rounds.c.run == bindparam("run")).order_by(rounds.c.round.desc()).limit(1)
-_ACCEPTED = select(contributions).where(_is(contributions, _BOUND)).order_by(contributions.c.client)
+_GET = Prepared(select(rounds).where(_is(rounds, _BOUND)))
+_CURRENT = Prepared(select(rounds).where(rounds.c.run == bindparam("run")).order_by(rounds.c.round.desc()).limit(1))
+_ACCEPTED = Prepared(select(contributions).where(_is(contributions, _BOUND)).order_by(contributions.c.client))
 _ANSWERED = select(contributions.c.client).where(
     _is(contributions, _BOUND), contributions.c.client == bindparam("client")
 )
-_DONE = _ANSWERED.union_all(
-    select(declines.c.client).where(_is(declines, _BOUND), declines.c.client == bindparam("client"))
+_HAS_ANSWERED = Prepared(_ANSWERED)
+_DONE = Prepared(
+    _ANSWERED.union_all(
+        select(declines.c.client).where(_is(declines, _BOUND), declines.c.client == bindparam("client"))
+    )
 )
-_COUNTS = _ANSWERED.where(contributions.c.digest == bindparam("digest"))
-_DECLINED = (
+_COUNTS = Prepared(_ANSWERED.where(contributions.c.digest == bindparam("digest")))
+_DECLINED = Prepared(
     select(declines.c.client, declines.c.failure)
     .where(_is(declines, _BOUND))
     .order_by(declines.c.at, declines.c.client)
 )
-_CONTRIBUTE, _MEASURE = insert(contributions), insert(metrics)
+_LAST_COUNTED = Prepared(
+    select(func.max(contributions.c.round)).where(
+        contributions.c.run == bindparam("run"),
+        contributions.c.client == bindparam("client"),
+        contributions.c.task == "train",
+    )
+)
+_OPEN = Prepared(
+    insert(rounds).values(
+        {name: bindparam(name) for name in ("run", "round", "task", "version", "opened_at")} | {"state": "open"}
+    )
+)
+_ENOUGH = Prepared(
+    update(rounds).where(_is(rounds, _BOUND), rounds.c.enough_at.is_(None)).values(enough_at=bindparam("now"))
+)
+_CLOSE = Prepared(update(rounds).where(_is(rounds, _BOUND), rounds.c.state == "open").values(state="folding"))
+_END = Prepared(update(rounds).where(_is(rounds, _BOUND)).values(state=bindparam("after"), ended_at=bindparam("now")))
+_CONTRIBUTE = Prepared(insert(contributions).values({one.name: bindparam(one.name) for one in contributions.c}))
+_MEASURE = Prepared(insert(metrics).values({one.name: bindparam(one.name) for one in metrics.c}))
 
 
 def _named(key: Key) -> dict[str, Any]:
@@ -79,22 +101,21 @@ def open_round(tx: Tx, key: Key, version: int, now: float) -> RoundRow:
     """Open the round, or find it as it was when the server died."""
     found = get(tx, key)
     if found is None:
-        values = {**_named(key), "state": "open", "version": version, "opened_at": now}
-        tx.execute(insert(rounds).values(**values))
+        _OPEN.run(tx, **_named(key), version=version, opened_at=now)
         found = get(tx, key)
         assert found is not None
     return found
 
 
 def get(tx: Tx, key: Key) -> RoundRow | None:
-    row = tx.execute(_GET, _named(key)).first()
-    return RoundRow(**row._mapping) if row else None
+    row = _GET.first(tx, **_named(key))
+    return RoundRow(*row) if row else None
 
 
 def current(tx: Tx, run: int) -> RoundRow | None:
     """The newest round of ``run``, whatever its state."""
-    row = tx.execute(_CURRENT, {"run": run}).first()  # by its number: a clock may go back
-    return RoundRow(**row._mapping) if row else None
+    row = _CURRENT.first(tx, run=run)  # by its number: a clock may go back
+    return RoundRow(*row) if row else None
 
 
 def last_committed(tx: Tx, run: int) -> int | None:
@@ -103,17 +124,17 @@ def last_committed(tx: Tx, run: int) -> int | None:
 
 
 def note_enough(tx: Tx, key: Key, now: float) -> None:
-    tx.execute(update(rounds).where(_is(rounds, key), rounds.c.enough_at.is_(None)).values(enough_at=now))
+    _ENOUGH.run(tx, **_named(key), now=now)
 
 
 def close_round(tx: Tx, key: Key) -> list[Contribution]:
     """From here on nothing more counts; returns what does, by client name."""
-    tx.execute(update(rounds).where(_is(rounds, key), rounds.c.state == "open").values(state="folding"))
+    _CLOSE.run(tx, **_named(key))
     return accepted(tx, key)
 
 
 def end_round(tx: Tx, key: Key, state: str, now: float) -> None:
-    tx.execute(update(rounds).where(_is(rounds, key)).values(state=state, ended_at=now))
+    _END.run(tx, **_named(key), after=state, now=now)
 
 
 def refusal(tx: Tx, run: int, round_number: int, task: str, client: str) -> str:
@@ -142,27 +163,16 @@ def accept(tx: Tx, contribution: Contribution) -> str:
     reason = refusal(tx, c.run, c.round, c.task, c.client)
     if reason:
         return reason
-    tx.execute(_CONTRIBUTE, c.__dict__)
-    rows = [
-        {
-            "run": c.run,
-            "round": c.round,
-            "client": c.client,
-            "scope": scope,
-            "name": name,
-            "value": value,
-            "samples": c.samples,
-        }
-        for scope, values in (("global", c.metrics), ("local", c.local_metrics))
-        for name, value in values.items()
-    ]
-    if rows:
-        tx.execute(_MEASURE, rows)
+    _CONTRIBUTE.run(tx, **c.__dict__)
+    of = {"run": c.run, "round": c.round, "client": c.client, "samples": c.samples}
+    for scope, values in (("global", c.metrics), ("local", c.local_metrics)):
+        for name, value in values.items():
+            _MEASURE.run(tx, **of, scope=scope, name=name, value=value)
     return ""
 
 
 def accepted(tx: Tx, key: Key) -> list[Contribution]:
-    return [Contribution(**row._mapping) for row in tx.execute(_ACCEPTED, _named(key))]
+    return [Contribution(*row) for row in _ACCEPTED.rows(tx, **_named(key))]
 
 
 def of_number(tx: Tx, number: int) -> list[Contribution]:
@@ -176,17 +186,17 @@ def of_number(tx: Tx, number: int) -> list[Contribution]:
 
 
 def has_answered(tx: Tx, key: Key, client: str) -> bool:
-    return tx.execute(_ANSWERED, {**_named(key), "client": client}).first() is not None
+    return _HAS_ANSWERED.first(tx, **_named(key), client=client) is not None
 
 
 def counts_already(tx: Tx, key: Key, client: str, digest: str) -> bool:
     """Is this very file the contribution of ``client``?"""
-    return tx.execute(_COUNTS, {**_named(key), "client": client, "digest": digest}).first() is not None
+    return _COUNTS.first(tx, **_named(key), client=client, digest=digest) is not None
 
 
 def is_done(tx: Tx, key: Key, client: str) -> bool:
     """Has ``client`` contributed, or does it sit the round out?"""
-    return tx.execute(_DONE, {**_named(key), "client": client}).first() is not None
+    return _DONE.first(tx, **_named(key), client=client) is not None
 
 
 def answered(tx: Tx, key: Key) -> set[str]:
@@ -203,13 +213,13 @@ def decline(tx: Tx, key: Key, client: str, failure: Mapping[str, Any], now: floa
 
 
 def declined(tx: Tx, key: Key) -> dict[str, Mapping[str, Any]]:
-    return {row.client: row.failure for row in tx.execute(_DECLINED, _named(key))}
+    return dict(_DECLINED.rows(tx, **_named(key)))
 
 
 def last_counted(tx: Tx, run: int, client: str) -> int | None:
     """The round of the last update of ``client`` that counted in ``run``."""
-    c = contributions.c
-    return tx.execute(select(func.max(c.round)).where(c.run == run, c.client == client, c.task == "train")).scalar()
+    row = _LAST_COUNTED.first(tx, run=run, client=client)
+    return row[0] if row else None
 
 
 def counts(tx: Tx, run: int) -> dict[str, tuple[int, int]]:

@@ -6,25 +6,38 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
 from rondo.base.errors import RunAborted
 from rondo.ledger.ledger import Tx
+from rondo.ledger.prepared import Prepared
 from rondo.ledger.tables import deployments, packages, participants, runs, sessions
 from rondo.rounds.orders import TAKING_PART
 
 OPEN = ("submitted", "dispatching", "running", "validating")
 
-# Questions that every round asks many times. Building one costs twice what answering it does.
-_BY_ID = select(runs).where(runs.c.id == bindparam("run"))
-_PARTICIPANT = select(participants).where(
-    participants.c.run == bindparam("run"), participants.c.client == bindparam("client")
+_BY_ID = Prepared(select(runs).where(runs.c.id == bindparam("run")))
+_PARTICIPANT = Prepared(
+    select(participants).where(participants.c.run == bindparam("run"), participants.c.client == bindparam("client"))
 )
-_ENGAGEMENT = (
+_PARTICIPANTS = Prepared(
+    select(participants).where(participants.c.run == bindparam("run")).order_by(participants.c.client)
+)
+_ENGAGEMENT = Prepared(
     select(runs, participants)
     .join(participants, participants.c.run == runs.c.id)
-    .where(participants.c.client == bindparam("client"), runs.c.state.in_(OPEN[1:]))
+    .where(participants.c.client == bindparam("client"), or_(*(runs.c.state == one for one in OPEN[1:])))
     .order_by(runs.c.id)
+)
+_TAKING = Prepared(
+    select(participants.c.run).where(
+        participants.c.client == bindparam("client"), participants.c.package == bindparam("digest")
+    )
+)
+_DEPLOYED_TO = Prepared(
+    select(deployments.c.number).where(
+        deployments.c.target == bindparam("client"), deployments.c.package == bindparam("digest")
+    )
 )
 
 
@@ -88,8 +101,8 @@ def add(tx: Tx, values: Mapping[str, Any]) -> int:
 
 
 def get(tx: Tx, run: int) -> Run | None:
-    row = tx.execute(_BY_ID, {"run": run}).first()
-    return Run(**row._mapping) if row else None
+    row = _BY_ID.first(tx, run=run)
+    return Run(*row) if row else None
 
 
 def open_runs(tx: Tx) -> list[Run]:
@@ -160,13 +173,12 @@ def is_full(tx: Tx, run: Run) -> bool:
 
 
 def participant(tx: Tx, run: int, client: str) -> Participant | None:
-    row = tx.execute(_PARTICIPANT, {"run": run, "client": client}).first()
-    return Participant(**row._mapping) if row else None
+    row = _PARTICIPANT.first(tx, run=run, client=client)
+    return Participant(*row) if row else None
 
 
 def taking_part(tx: Tx, run: int) -> list[Participant]:
-    query = select(participants).where(participants.c.run == run).order_by(participants.c.client)
-    return [Participant(**row._mapping) for row in tx.execute(query)]
+    return [Participant(*row) for row in _PARTICIPANTS.rows(tx, run=run)]
 
 
 def set_participant(
@@ -181,7 +193,7 @@ def set_participant(
 
 def engagement(tx: Tx, client: str) -> tuple[Run, Participant] | None:
     """The open run that ``client`` takes part in, if any."""
-    row = tx.execute(_ENGAGEMENT, {"client": client}).first()
+    row = _ENGAGEMENT.first(tx, client=client)
     if row is None:
         return None
     return Run(*row[: len(runs.c)]), Participant(*row[len(runs.c) :])  # the fields are the columns, in their order
@@ -229,6 +241,5 @@ def number_exists(tx: Tx, number: int) -> bool:
 
 def given(tx: Tx, client: str, digest: str) -> bool:
     """Has this package been deployed to ``client``, by console or as a participant of a run?"""
-    taking = select(participants.c.run).where(participants.c.client == client, participants.c.package == digest)
-    deployed_to = select(deployments.c.number).where(deployments.c.target == client, deployments.c.package == digest)
-    return tx.execute(taking).first() is not None or tx.execute(deployed_to).first() is not None
+    asked = {"client": client, "digest": digest}
+    return _TAKING.first(tx, **asked) is not None or _DEPLOYED_TO.first(tx, **asked) is not None

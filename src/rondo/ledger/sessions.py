@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import bindparam, func, insert, select, update
 
 from rondo.ledger.ledger import Tx
+from rondo.ledger.prepared import Prepared
 from rondo.ledger.tables import sessions
 
 
@@ -28,7 +29,8 @@ class Session:
     capabilities: Sequence[str] = field(default_factory=list)
 
 
-_BY_TOKEN = select(sessions).where(sessions.c.token == bindparam("token"))
+_NAMES = Prepared(select(sessions.c.instance).where(sessions.c.role == bindparam("role"), sessions.c.state != "gone"))
+_BY_TOKEN = Prepared(select(sessions).where(sessions.c.token == bindparam("token")))
 
 
 def add(tx: Tx, session: Session) -> None:
@@ -36,8 +38,8 @@ def add(tx: Tx, session: Session) -> None:
 
 
 def by_token(tx: Tx, token: str) -> Session | None:
-    row = tx.execute(_BY_TOKEN, {"token": token}).first()
-    return Session(**row._mapping) if row else None
+    row = _BY_TOKEN.first(tx, token=token)
+    return Session(*row) if row else None
 
 
 def present(tx: Tx, role: str = "client") -> list[Session]:
@@ -48,9 +50,7 @@ def present(tx: Tx, role: str = "client") -> list[Session]:
 
 def names(tx: Tx, role: str = "client") -> set[str]:
     """The instance names that are taken: those of the sessions that ``present`` returns."""
-    return set(
-        tx.execute(select(sessions.c.instance).where(sessions.c.role == role, sessions.c.state != "gone")).scalars()
-    )
+    return {name for (name,) in _NAMES.rows(tx, role=role)}
 
 
 def count(tx: Tx) -> int:
