@@ -36,6 +36,8 @@ class MemoryDesk:
     versions: dict[int, list[Mapping[str, Any]]] = field(default_factory=dict)
     scalars: dict[int, list[Mapping[str, Any]]] = field(default_factory=dict)
     stopped: bool = False
+    restarted: bool = False
+    timeout: float = 10.0
     folder: Path = field(default_factory=Path)  # of every site
 
     def add_client(self, name: str, **values: Any) -> None:
@@ -97,6 +99,11 @@ class MemoryClients:
 
     async def leave(self, client: str, how: str) -> None:
         self.at.reach(client)
+        del self.at.present[client]
+
+    async def remove(self, client: str) -> None:
+        if client not in self.at.present:
+            raise NotFound(f"invalid client(s): {client}")
         del self.at.present[client]
 
 
@@ -206,6 +213,12 @@ class MemoryHouse:
         if self.at.present:
             raise Conflict("There are still active clients. Shutdown all clients first.")
         self.at.stopped = True
+
+    async def restart(self) -> None:
+        self.at.restarted = True
+
+    async def set_timeout(self, seconds: float) -> None:
+        self.at.timeout = seconds
 
 
 def typed(desk: seam.Desk, line: str) -> list[Row]:

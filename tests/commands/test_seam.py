@@ -135,10 +135,10 @@ def test_a_target_is_the_server_or_clients(desk: MemoryDesk, word: str) -> None:
 
 def test_who_logs_in_later_is_not_reached(desk: MemoryDesk) -> None:
     """The sites are spelled out before rights are looked at."""
-    options, sites = asyncio.run(seam.reached(desk, Target(target="all")))
+    options, sites = asyncio.run(seam.reached(desk, seam.find("abort"), Target(target="all")))
     desk.add_client("late")
     assert sites == ["server", "a", "a_1", "b"] == asyncio.run(seam.meant(desk, options))  # type: ignore[arg-type]
-    options, sites = asyncio.run(seam.reached(MemoryDesk(), Target(target="all")))
+    options, sites = asyncio.run(seam.reached(MemoryDesk(), seam.find("abort"), Target(target="all")))
     assert sites == ["server"] == asyncio.run(seam.meant(desk, options))  # type: ignore[arg-type]
 
 

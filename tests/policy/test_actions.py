@@ -58,6 +58,10 @@ def test_site_researcher_trains_and_views_only_the_own_site() -> None:
     assert allowed_sites(user, Action.OPERATE) == set()
 
 
+def test_whoever_the_policy_names_may_ask_about_it() -> None:
+    assert allowed_sites("siteresearcher@org2.com", Action.ASK) == set(SITES)
+
+
 def test_super_may_do_everything_everywhere() -> None:
     for action in Action:
         authorize(project1(), "admin@admin.com", action, SITES, Facts(byoc=True, custom_datalist=True))

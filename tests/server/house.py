@@ -33,10 +33,15 @@ class House:
 
     def __init__(self, store: Store, policy: Policy | OpenPolicy) -> None:
         self.store = store
+        self.wishes: list[str] = []  # what the server was told to do with itself
         self.rights = Rights(policy)
         self.live = Runs(store, self.rights)
-        self.front = ServerHouse(store, policy, "study", lambda: None)
-        self.desk = ServerDesk(store, self.live, self.front, "lead@hub.org")
+        self.front = ServerHouse(store, policy, "study", self.wishes.append)
+        self.desk = ServerDesk(store, self.live, self.front, self.end, "lead@hub.org")
+
+    async def end(self, session: Session, reason: str) -> None:
+        """Take a session off the list."""
+        await self.store.do(sessions.mark, session.token, "gone", reason, 0.0)
 
     def reports(self, kit: Kit) -> Reports:
         """Where clients report."""

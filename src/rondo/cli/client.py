@@ -12,8 +12,6 @@ from rondo.base.errors import BadInput
 
 app = typer.Typer(help="Run a client: it dials out, trains here, and opens no port.", no_args_is_help=True)
 
-RESTART = 75  # exit code that asks the supervisor to start the client again
-
 
 @app.command()
 def start(
@@ -23,7 +21,7 @@ def start(
     ] = None,
 ) -> None:
     """Take part until SIGTERM, SIGINT or the admin's shutdown; keeps trying while the server is away."""
-    from rondo.cli.programs import VERSION, log_to, open_kit, until_signalled  # noqa: PLC0415 - keeps --help fast
+    from rondo.cli.programs import RESTART, VERSION, log_to, open_kit, until_signalled  # noqa: PLC0415
     from rondo.client.app import join  # noqa: PLC0415
 
     opened = open_kit(kit, "client")

@@ -20,6 +20,7 @@ from rondo.base.errors import BadInput
 
 VERSION = version("rondo-fl")
 LINE = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"  # Clara's
+RESTART = 75  # exit code that asks the supervisor to start the program again
 MOST_LOG = 32 << 20  # bytes of log.jsonl before it becomes log.jsonl.1
 
 

@@ -41,7 +41,7 @@ def start(
     ] = Durable.PROCESS,
 ) -> None:
     """Serve until SIGTERM, SIGINT or the admin's shutdown. Open runs go on where they were."""
-    from rondo.cli.programs import log_to, open_kit, until_signalled  # noqa: PLC0415 - keeps `rondo --help` fast
+    from rondo.cli.programs import RESTART, log_to, open_kit, until_signalled  # noqa: PLC0415 - keeps `rondo --help` fast
     from rondo.server.app import Serving, serve  # noqa: PLC0415
 
     opened = open_kit(kit, "server")
@@ -49,11 +49,12 @@ def start(
 
     how = Serving(fresh=fresh, bind=bind, url=ledger, durable=durable is Durable.DISK)
 
-    async def program() -> None:
+    async def program() -> str:
         async with until_signalled() as stop:
-            await serve(opened, how, stop, lambda ports: None)
+            return await serve(opened, how, stop, lambda ports: None)
 
-    asyncio.run(program())
+    if asyncio.run(program()) == "restart":
+        raise typer.Exit(RESTART)
 
 
 @app.command()

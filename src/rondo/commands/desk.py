@@ -63,6 +63,9 @@ class Clients(Protocol):
     async def leave(self, client: str, how: Literal["shutdown", "restart"]) -> None:
         """Returns when the client has gone. Raises ``Unreachable`` where it does not; then it stays."""
 
+    async def remove(self, client: str) -> None:
+        """It is off the list, at once and unasked. Raises ``NotFound``."""
+
 
 class Runs(Protocol):
     """What is trained, was, and will be."""
@@ -106,7 +109,13 @@ class House(Protocol):
     def authz(self, question: str, words: Sequence[str]) -> Table:
         """What ``rondo.policy.preview`` answers. Raises ``Conflict`` where no policy is defined."""
 
-    async def stop(self) -> None: ...
+    async def set_timeout(self, seconds: float) -> None:
+        """How long clients have from now on to answer a command."""
+
+    async def stop(self) -> None:
+        """Raises ``Conflict`` while clients are logged in."""
+
+    async def restart(self) -> None: ...
 
 
 class Desk(Protocol):

@@ -6,17 +6,13 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from rondo.base.options import Options as BaseOptions
 from rondo.commands.desk import Desk, RunLine
 from rondo.commands.rows import Facts, Row, Table
+from rondo.commands.seam import NoArguments as Options
 
 PERMISSION = "VIEW"
 SCOPE = "runs"
 EXAMPLE = ""
-
-
-class Options(BaseOptions, frozen=True):
-    """No arguments."""
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:

@@ -31,6 +31,10 @@ class Target(Options, frozen=True):
     names: tuple[str, ...] = ()
 
 
+class NoArguments(Options, frozen=True):
+    """No arguments."""
+
+
 class OneSite(Options, frozen=True):
     """``server``, or the instance name of one client."""
 
@@ -50,7 +54,8 @@ class Command(Protocol):
     """The shape of a command module.
 
     What else it may have: ``ALIASES``, ``CONFIRM`` (a face asks before it sends this), ``SENDS`` (the argument that
-    names a folder which is sent first), and ``at_site(site, options)``: what happens at a site, see ``Desk.visit``.
+    names a folder which is sent first), ``WITH_CLIENTS`` (what it does to the server it does to every client too), and
+    ``at_site(site, options)``: what happens at a site, see ``Desk.visit``.
     """
 
     PERMISSION: str  # an action of rondo.policy.actions
@@ -122,7 +127,7 @@ def _flags(flags: Mapping[str, bool], args: list[str]) -> tuple[dict[str, Any], 
 
 def _positional(fields: Sequence[Any], left: list[str], values: dict[str, Any]) -> None:
     for field in fields:
-        if "tuple" in str(field.type):
+        if "tuple" in str(field.type) and (left or not field.required):
             values[field.encode_name], left = left, []
         elif left:
             values[field.encode_name] = left.pop(0)
@@ -195,12 +200,16 @@ async def meant(desk: Desk, options: Aimed) -> list[str]:
     return [SERVER, *(await choose(desk, options.names) if options.names else present)]
 
 
-async def reached(desk: Desk, options: Options) -> tuple[Options, list[str]]:
+async def reached(desk: Desk, module: ModuleType, options: Options) -> tuple[Options, list[str]]:
     """The sites that a command reaches, and its options with them spelled out.
 
-    A command without a target is for the server. Raises what ``meant`` raises.
+    A command with neither target nor names is for the server. Raises what ``meant`` raises.
     """
     target, names = getattr(options, "target", None), getattr(options, "names", None)
+    if names and target is None:
+        return options, await choose(desk, names)
+    if target == SERVER and getattr(module, "WITH_CLIENTS", False):
+        options, target = structs.replace(options, target="all"), "all"
     if target is None or target == SERVER:
         return options, [SERVER]
     if names is None:

@@ -1,4 +1,4 @@
-"""What people do, in five groups, and who may (spec 3.4).
+"""What people do, in six groups, and who may (spec 3.4).
 
     action    needs on every site named                 commands
     UPLOAD    upload_mmar, and the site's rules         upload_folder
@@ -6,6 +6,7 @@
     TRAIN     train_all or train_self                   set_run_number, delete_run_number, set_timeout (site server);
                                                         start, start_mgpu, abort
     VIEW      view_all or view_self                     check_status, ls, cat, head, tail, grep, pwd, env, validate
+    ASK       that the policy names them                taskname, and the authz commands: whoever is refused sees why
     OPERATE   operate_all or operate_self               shutdown, restart, remove_client, sys_info
 
 Sites are names of start-up kits (``client4``, not the instance ``client4_1``); the server's site is ``server``.
@@ -28,14 +29,16 @@ class Action(StrEnum):
     TRAIN = "train"
     VIEW = "view"
     OPERATE = "operate"
+    ASK = "ask"
 
 
-_RIGHTS = {
+_RIGHTS: dict[Action, tuple[str, ...]] = {
     Action.UPLOAD: ("upload_mmar",),
     Action.DEPLOY: ("deploy_all", "deploy_self"),
     Action.TRAIN: ("train_all", "train_self"),
     Action.VIEW: ("view_all", "view_self"),
     Action.OPERATE: ("operate_all", "operate_self"),
+    Action.ASK: (),
 }
 
 _REFUSALS = {
@@ -89,7 +92,9 @@ def authorize(
 
 
 def _authorize_one(policy: Policy, user: str, action: Action, site: str, package: PackageFacts | None) -> None:
-    if not any(policy.right(user, right, site) for right in _RIGHTS[action]):
+    policy.org_of(site)  # also where no right is needed, the site is one of the policy's
+    wanted = _RIGHTS[action]
+    if wanted and not any(policy.right(user, right, site) for right in wanted):
         raise Refused(_REFUSALS[action].format(site=site))
     if action not in (Action.UPLOAD, Action.DEPLOY):
         return

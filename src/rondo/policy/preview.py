@@ -22,6 +22,12 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
+def show_info(policy: Policy) -> Table:
+    """How much the policy names of each kind."""
+    kinds = ("roles", "groups", "orgs", "users", "sites", "rights", "rules")
+    return _table(("KIND", "COUNT"), ((kind, str(len(getattr(policy, kind)))) for kind in kinds))
+
+
 def show_users(policy: Policy) -> Table:
     users = policy.users.values()
     return _table(("USER", "ORG", "ROLES"), ((user.name, user.org, ", ".join(user.roles)) for user in users))
@@ -77,6 +83,7 @@ def eval_rule(policy: Policy, site: str, rule: str) -> Table:
 
 
 QUESTIONS: Mapping[str, tuple[Callable[..., Table], tuple[str, ...]]] = {
+    "show_info": (show_info, ()),
     "show_users": (show_users, ()),
     "show_sites": (show_sites, ()),
     "show_rights": (show_rights, ()),

@@ -119,7 +119,7 @@ while :; do
     wait "$watch" 2>/dev/null
     rm -f pid.fl
     [ -f shutdown.fl ] && leave 0 "stopped"
-    if [ -f restart.fl ]; then
+    if [ -f restart.fl ] || [ "$code" -eq 75 ]; then  # 75: an admin's restart
         rm -f restart.fl
         say "restarted as asked"
         continue

@@ -89,8 +89,17 @@ class Serving:
     clock: Clock = field(default_factory=SystemClock)
 
 
-async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[list[int]], None]) -> None:
-    """Serve until ``stop`` is set; ``started`` is told the ports once all is ready."""
+async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[list[int]], None]) -> str:
+    """Serve until ``stop`` is set, or an admin wants it to end; returns "" or "restart".
+
+    ``started`` is told the ports once all is ready.
+    """
+    wish: list[str] = []
+
+    def end(what: str) -> None:
+        wish.append(what)
+        stop.set()
+
     async with _store(kit, how) as store:
         await _take_up(store, how.fresh)
         rights = _rights(kit)
@@ -98,7 +107,7 @@ async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[
         sessions = Sessions(store, kit, Revoked(kit), live.newcomer, live.left)
         await sessions.load()
         gateway = Gateway(store, sessions, Intake(store, sessions, live, rights), live, rights)
-        desk = Frontdesk(store, sessions, live, rights, ServerHouse(store, rights.policy, kit.project, stop.set))
+        desk = Frontdesk(store, sessions, live, rights, ServerHouse(store, rights.policy, kit.project, end))
         ports = sorted({kit.port, kit.admin_port})
         async with open_server(kit, _handlers(gateway, desk), ports, how.bind) as door, asyncio.TaskGroup() as tasks:
             log.info("starting secure server at %s:%d", kit.host, kit.port)
@@ -115,6 +124,7 @@ async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[
             for job in jobs:
                 job.cancel()
     log.info("Server stopped")
+    return wish[-1] if wish else ""
 
 
 def _handlers(gateway: Gateway, desk: Frontdesk) -> Handlers:

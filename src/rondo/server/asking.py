@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
-from rondo.base.errors import Unreachable, by_code
+from rondo.base.errors import NotFound, Unreachable, by_code
 from rondo.base.ids import new_id
 from rondo.commands import rows as row_kinds
 from rondo.commands.desk import ClientLine
@@ -13,11 +13,14 @@ from rondo.commands.rows import Row
 from rondo.ledger import asks, events
 from rondo.ledger import sessions as session_rows
 from rondo.ledger.ledger import Tx
+from rondo.ledger.sessions import Session
 from rondo.server.lines import client_lines
 from rondo.server.store import Store
 
 TIMEOUT = "command_timeout"
 DEFAULT_TIMEOUT = 10.0  # seconds, as in Clara
+
+Ending = Callable[[Session, str], Awaitable[None]]
 
 
 class Asking:
@@ -72,11 +75,12 @@ class Asking:
 
 
 class SeatedClients:
-    """Who is logged in (``commands.desk.Clients``)."""
+    """Who is logged in (``commands.desk.Clients``). ``end`` takes a session off the list, and says why."""
 
-    def __init__(self, store: Store, asking: Asking) -> None:
+    def __init__(self, store: Store, asking: Asking, end: Ending) -> None:
         self._store = store
         self._asking = asking
+        self._end = end
 
     async def listed(self) -> list[ClientLine]:
         return await self._store.read(client_lines)
@@ -89,3 +93,9 @@ class SeatedClients:
             return lambda tx: session_rows.order_leave(tx, client, how)
 
         await self._asking.order(client, leave(how), gone, leave(""))
+
+    async def remove(self, client: str) -> None:
+        found = [session for session in await self._store.read(session_rows.present) if session.instance == client]
+        if not found:
+            raise NotFound(f"invalid client(s): {client}")
+        await asyncio.shield(self._end(found[0], "removed"))

@@ -10,10 +10,11 @@ from rondo.base.options import Options
 from rondo.base.site import Site
 from rondo.commands import seam
 from rondo.commands.rows import Problem, Row, Table
+from rondo.ledger import events
 from rondo.ledger import sessions as session_rows
 from rondo.policy import preview
 from rondo.policy.policy import OpenPolicy, Policy
-from rondo.server.asking import Asking, SeatedClients
+from rondo.server.asking import TIMEOUT, Asking, Ending, SeatedClients
 from rondo.server.folders import RunFolders
 from rondo.server.running import RunDesk
 from rondo.server.runs import Runs
@@ -21,9 +22,9 @@ from rondo.server.store import Store
 
 
 class ServerHouse:
-    """The server itself (``commands.desk.House``). ``stop`` ends it."""
+    """The server itself (``commands.desk.House``). ``stop`` ends it; it is told "restart" where it is to come back."""
 
-    def __init__(self, store: Store, policy: Policy | OpenPolicy, project: str, stop: Callable[[], None]) -> None:
+    def __init__(self, store: Store, policy: Policy | OpenPolicy, project: str, stop: Callable[[str], None]) -> None:
         self.project = project
         self._policy = policy
         self._store = store
@@ -38,18 +39,24 @@ class ServerHouse:
     async def stop(self) -> None:
         if await self._store.read(session_rows.names):
             raise Conflict("There are still active clients. Shutdown all clients first.")
-        self._stop()
+        self._stop("")
+
+    async def restart(self) -> None:
+        self._stop("restart")
+
+    async def set_timeout(self, seconds: float) -> None:
+        await self._store.do(events.put_setting, TIMEOUT, repr(seconds))
 
 
 class ServerDesk:
-    """One per command: ``user`` is who asks."""
+    """One per command: ``user`` is who asks, ``end`` takes a client's session off the list."""
 
-    def __init__(self, store: Store, live: Runs, house: ServerHouse, user: str) -> None:
+    def __init__(self, store: Store, live: Runs, house: ServerHouse, end: Ending, user: str) -> None:
         self.user = user
         self.house = house
         self._site = Site(seam.SERVER, store.folder)
         self._asking = Asking(store, user)
-        self.clients = SeatedClients(store, self._asking)
+        self.clients = SeatedClients(store, self._asking, end)
         self.folders = RunFolders(store, self._asking)
         self.runs = RunDesk(store, live, self.folders, self._asking, user)
 

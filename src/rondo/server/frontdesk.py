@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 
@@ -42,24 +43,24 @@ class Frontdesk:
         session = await self._sessions.who(call, "admin")
         module = seam.find(request.name)
         options = seam.parse(module, list(request.args))
-        desk = ServerDesk(self._store, self._runs, self._house, session.name)
-        options = await self._allow(desk, module.PERMISSION, options)
+        desk = ServerDesk(self._store, self._runs, self._house, self._sessions.end, session.name)
+        options = await self._allow(desk, module, options)
         async with aclosing(module.run(desk, options)) as answers:
             async for row in answers:
                 yield pb.Row(json=row_kinds.encode(row))
 
-    async def _allow(self, desk: ServerDesk, permission: str, options: Options) -> Options:
+    async def _allow(self, desk: ServerDesk, module: ModuleType, options: Options) -> Options:
         """Whose rights a command needs: those of its targets, else the server's; of a package, its facts too.
 
         Returns the options with the targets that were looked at: whoever logs in meanwhile is none of them.
         """
         kits = {line.instance: line.kit for line in await desk.clients.listed()} | {seam.SERVER: seam.SERVER}
-        options, sites = await seam.reached(desk, options)
+        options, sites = await seam.reached(desk, module, options)
         folder, facts = getattr(options, "folder", ""), None
         if folder:
             staged = await desk.folders.staged(seam.folder_name(folder))
             facts = await asyncio.to_thread(package_facts, Path(staged))
-        self._rights.check(desk.user, Action[permission], [kits[site] for site in sites if site in kits], facts)
+        self._rights.check(desk.user, Action[module.PERMISSION], [kits[site] for site in sites if site in kits], facts)
         return options
 
     async def watch(self, request: pb.WatchRequest, call: Call) -> AsyncIterator[pb.EventRow]:

@@ -1,0 +1,17 @@
+"""Count what the authorization policy names: roles, groups, organisations, users, sites, rights, rules."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from rondo.commands.desk import Desk
+from rondo.commands.rows import Row
+from rondo.commands.seam import NoArguments as Options
+
+PERMISSION = "ASK"
+SCOPE = "authz"
+EXAMPLE = ""
+
+
+async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
+    yield desk.house.authz("show_info", ())

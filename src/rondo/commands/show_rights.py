@@ -1,0 +1,17 @@
+"""List the rights that a role may have, with their defaults and what each presupposes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from rondo.commands.desk import Desk
+from rondo.commands.rows import Row
+from rondo.commands.seam import NoArguments as Options
+
+PERMISSION = "ASK"
+SCOPE = "authz"
+EXAMPLE = ""
+
+
+async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
+    yield desk.house.authz("show_rights", ())
