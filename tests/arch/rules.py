@@ -30,6 +30,7 @@ WIDE: dict[str, str] = {}
 SLEEPERS: dict[str, str] = {
     "src/rondo/net/retry.py": "the pause between two attempts to reach a server",
     "src/rondo/client/app.py": "the heartbeat is an interval; nothing is waited for",
+    "src/rondo/client/limits.py": "what a run takes is looked at once a second, for as long as it runs",
     "src/rondo/client/telling.py": "the pace of notes: what is over sooner is no news",
     "src/rondo/server/frontdesk.py": "the pace of a live view: what happens at once goes out at once",
     "src/rondo/server/sessions.py": "the sweep of silent clients is itself a clock; it waits for nobody",

@@ -20,7 +20,8 @@ from rondo.net.calls import Call, Handlers
 from rondo.net.kits import load_kit
 from rondo.net.server import open_server
 from rondo.pki.kit import Kit
-from rondo.simulator.local import SERVER, Layout, make_kits
+from rondo.pki.vouchers import vouch
+from rondo.simulator.local import ADMIN, SERVER, Layout, make_kits
 from rondo.wire import rondo_pb2 as pb
 from tests.ports import free_port
 from tests.real.world import write_job
@@ -112,8 +113,15 @@ HUGE = pb.FileRef(digest=f"blake3:{'a' * 64}", size=1 << 55)  # as no disk has r
 NO_ROOM = r"needs \d{5}\.\d TiB and 64\.0 MiB to spare, .* are free \(free space at this site\)"
 
 
+def engaging(kits: dict[str, Kit], package: pb.FileRef, voucher: str | None = None) -> pb.Order:
+    """The order to take part in a run of that package, signed by an admin where nothing else is given."""
+    lead = kits[ADMIN]
+    signed = vouch(package.digest, lead.project, lead.cert_pem, lead.key_pem) if voucher is None else voucher
+    return pb.Order(engage=pb.Engage(run=1, number=1, job="job", package=package, voucher=signed))
+
+
 async def test_a_job_for_which_there_is_no_room_is_not_fetched(kits: dict[str, Kit]) -> None:
-    engage = pb.Order(engage=pb.Engage(run=1, number=1, job="job", package=HUGE))
+    engage = engaging(kits, HUGE)
     async with answering(kits[SERVER], engage, "prepare_failed", LEAVE) as reports:
         await join(kits["a"], "test")
     assert re.search(f"this job, packed and unpacked, {NO_ROOM}", _failure(reports))
@@ -122,7 +130,7 @@ async def test_a_job_for_which_there_is_no_room_is_not_fetched(kits: dict[str, K
 async def test_a_model_for_which_there_is_no_room_is_not_fetched(kits: dict[str, Kit], tmp_path: Path) -> None:
     file = pack(write_job(tmp_path / "job"), tmp_path / "job.zip")
     package = pb.FileRef(digest=file.digest, size=file.size, content=file.path.read_bytes())
-    engage = pb.Order(engage=pb.Engage(run=1, number=1, job="job", package=package))
+    engage = engaging(kits, package)
     work = pb.Order(work=pb.Work(run=1, round=3, rounds=4, task="validate", model=HUGE))
     async with answering(kits[SERVER], engage, "prepared", work, "task_failed", LEAVE) as reports:
         await join(kits["a"], "test")

@@ -39,7 +39,7 @@ async def test_only_the_loss_of_what_counted_is_added(tmp_path: Path) -> None:
         return sorted(path.name for path in run.glob("*lost*"))
 
     async with open_passage(
-        read_job(folder), WorkerSpec("filter", log=run / "a.log", tag="a"), "a", run, "secret"
+        read_job(folder), (), WorkerSpec("filter", log=run / "a.log", tag="a"), "a", run, "secret"
     ) as way:
         first = await sent(way, tmp_path, 0, None)
         assert here() == ["a.lost-4-0"]

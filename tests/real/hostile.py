@@ -18,6 +18,8 @@ from rondo.net.channel import Channel, open_channel
 from rondo.net.errors import refusal
 from rondo.net.kits import read_kit
 from rondo.net.transfer import OFFSET, UPLOAD
+from rondo.pki.kit import Kit
+from rondo.pki.vouchers import vouch
 from rondo.wire import PROTOCOL
 from rondo.wire import rondo_pb2 as pb
 
@@ -29,7 +31,8 @@ SOON = 30.0  # seconds within which the server has answered
 class Stranger:
     """Logged in with the kit in ``workspace``, as a client or an admin."""
 
-    def __init__(self, channel: Channel, instance: str) -> None:
+    def __init__(self, channel: Channel, instance: str, kit: Kit) -> None:
+        self.kit = kit
         self.channel = channel
         self.instance = instance
         self.run = 0
@@ -85,11 +88,18 @@ class Stranger:
         """Offer and push. Raises the refusal, whichever way it comes."""
         await self.carry(await self.offer(content, **claim), content)
 
-    async def smuggle(self, name: str, content: bytes) -> None:
-        """Send ``content`` as the package ``name``, which no console has looked at. Raises the refusal."""
+    async def smuggle(self, name: str, content: bytes, voucher: str | None = None) -> None:
+        """Send ``content`` as the package ``name``, which no console has looked at. Raises the refusal.
+
+        ``voucher``: the signature under it, else one's own.
+        """
         file = pb.FileRef(digest=digest_of(content), size=len(content))
-        offer = pb.Offer(file=file, package=pb.Package(name=name))
+        signed = self.signs(file.digest) if voucher is None else voucher
+        offer = pb.Offer(file=file, package=pb.Package(name=name, voucher=signed))
         await self.carry(await self.channel.call(methods.OFFER, offer, timeout=SOON), content)
+
+    def signs(self, digest: str) -> str:
+        return vouch(digest, self.kit.project, self.kit.cert_pem, self.kit.key_pem)
 
     async def carry(self, offered: pb.OfferReply, content: bytes) -> None:
         """Send what the server wants of ``content``."""
@@ -118,7 +128,7 @@ async def stranger(workspace: Path, role: str = "client") -> AsyncIterator[Stran
         hello.capabilities.extend(able)
         welcome = await channel.call(methods.REGISTER, hello, timeout=SOON)
         channel.token = welcome.token
-        yield Stranger(channel, welcome.instance)
+        yield Stranger(channel, welcome.instance, kit)
         await channel.call(methods.QUIT, pb.Quit(reason="quit"), timeout=SOON)
 
 

@@ -12,7 +12,12 @@ from tests.ports import free_port
 
 
 @pytest.fixture(scope="session")
-def kit(tmp_path_factory: pytest.TempPathFactory) -> Kit:
-    """Of a server."""
+def kits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kit]:
     made = make_kits(tmp_path_factory.mktemp("kits"), Layout({"a": None}, port=free_port()), SystemClock())
-    return load_kit(made[SERVER], SystemClock().now())
+    return {name: load_kit(path, SystemClock().now()) for name, path in made.items()}
+
+
+@pytest.fixture(scope="session")
+def kit(kits: dict[str, Kit]) -> Kit:
+    """Of a server."""
+    return kits[SERVER]

@@ -17,6 +17,7 @@ from rondo.ledger.bell import Bell
 from rondo.ledger.ledger import Ledger, sqlite_url
 from rondo.ledger.sessions import Session
 from rondo.pki.kit import Kit
+from rondo.pki.trust import Trust
 from rondo.policy.policy import OpenPolicy, Policy
 from rondo.server.desk import ServerDesk, ServerHouse
 from rondo.server.intake import Intake
@@ -50,7 +51,7 @@ class House:
     def intake(self, kit: Kit) -> Intake:
         """Where files arrive."""
         sessions = Sessions(self.store, kit, lambda _: None, self.live.newcomer, self.live.left)
-        return Intake(self.store, sessions, self.live, self.rights)
+        return Intake(self.store, sessions, self.live, self.rights, Trust(kit.ca_pem, kit.project))
 
     async def client(self, instance: str, state: str = "here") -> Session:
         """Somebody who has logged in, from the kit of that name."""

@@ -10,6 +10,7 @@ import pytest
 from rondo.base.errors import BadInput, NotFound, Refused
 from rondo.net.calls import Call, Peer
 from rondo.pki.kit import Kit
+from rondo.pki.trust import Trust
 from rondo.server.frontdesk import Frontdesk
 from rondo.server.gateway import Gateway
 from rondo.server.intake import Intake
@@ -29,7 +30,7 @@ class Doors:
     def __init__(self, made: House, kit: Kit) -> None:
         self.kit = kit
         self.sessions = Sessions(made.store, kit, lambda _: None, made.live.newcomer, made.live.left)
-        intake = Intake(made.store, self.sessions, made.live, made.rights)
+        intake = Intake(made.store, self.sessions, made.live, made.rights, Trust(kit.ca_pem, kit.project))
         self.gateway = Gateway(made.store, self.sessions, intake, made.live, made.rights)
         self.desk = Frontdesk(made.store, self.sessions, made.live, made.rights, made.front)
 

@@ -10,9 +10,11 @@ from rondo.base.clock import ManualClock, SystemClock
 from rondo.base.errors import NoSpace
 from rondo.base.room import MARGIN, free_bytes, in_words
 from rondo.pki.kit import Kit
+from rondo.pki.vouchers import vouch
 from rondo.server.room import LAPSE, Room
+from rondo.simulator.local import ADMIN, SERVER
 from rondo.wire import rondo_pb2 as pb
-from tests.server.yard import open_yard
+from tests.server.house import house
 
 MIB = 1 << 20
 
@@ -73,19 +75,23 @@ def test_a_sender_who_begins_another_update_or_is_not_heard_of_holds_no_space(tm
     disk.room.need(10 * MIB, "another one")
 
 
-async def test_uploads_are_refused_as_soon_as_the_disk_is_promised_away(tmp_path: Path, kit: Kit) -> None:
+async def test_uploads_are_refused_as_soon_as_the_disk_is_promised_away(tmp_path: Path, kits: dict[str, Kit]) -> None:
     """The real disk, and packages: as many are taken as fit, though not a byte of them is here yet."""
-    async with open_yard(tmp_path / "w") as yard:
-        lead, intake = await yard.client("lead@hub.org"), yard.intake(kit)
+    async with house(tmp_path / "w") as made:
+        admin = kits[ADMIN]
+        lead, intake = await made.client(admin.name), made.intake(kits[SERVER])
         count = max(3, -(-free_bytes(tmp_path) // (15 << 30)))
         size = int((free_bytes(tmp_path) - MARGIN) / (count + 0.5))
-        offer = pb.Offer(package=pb.Package(name="job"))
+
+        def offer(number: int) -> pb.Offer:
+            file = pb.FileRef(digest=f"blake3:{number:064x}", size=size)
+            voucher = vouch(file.digest, admin.project, admin.cert_pem, admin.key_pem)
+            return pb.Offer(file=file, package=pb.Package(name="job", voucher=voucher))
+
         for number in range(count):
-            offer.file.CopyFrom(pb.FileRef(digest=f"blake3:{number:064x}", size=size))
-            assert (await intake.offer(lead, offer)).offset == 0
-        offer.file.digest = f"blake3:{count:064x}"
+            assert (await intake.offer(lead, offer(number))).offset == 0
         with pytest.raises(NoSpace, match="this upload needs"):
-            await intake.offer(lead, offer)
+            await intake.offer(lead, offer(count))
 
 
 WORDS = {0: "0 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 10 << 20: "10.0 MiB", 3 << 50: "3072.0 TiB"}

@@ -4,6 +4,7 @@
     ├── YourFault            what was asked for cannot be done as asked
     │   ├── BadInput         a file, option or message is malformed           exit 3
     │   ├── Refused          not allowed: identity, rights, policy            exit 4
+    │   ├── SiteRefused      a site's own policy does not allow it there      exit 4
     │   ├── NotFound         no such run, site, file, command                 exit 5
     │   └── Conflict         the state of things does not permit it now       exit 6
     ├── TheirFault           the other side misbehaved or is not there
@@ -62,6 +63,10 @@ class BadInput(YourFault):
 
 
 class Refused(YourFault):
+    exit_code = 4
+
+
+class SiteRefused(YourFault):
     exit_code = 4
 
 

@@ -7,7 +7,9 @@ from collections.abc import AsyncIterator, Sequence
 from rondo.base.errors import NotFound, ProtocolBroken
 from rondo.base.site import Site
 from rondo.client.fetching import fetch_job
-from rondo.client.tasks import Place
+from rondo.client.gate import Parcel, see_answered
+from rondo.client.place import Place
+from rondo.client.policy import DEPLOY
 from rondo.commands import seam
 from rondo.commands.rows import Row
 from rondo.net.channel import Channel
@@ -23,16 +25,18 @@ class Answers:
         self._backoff = backoff
 
     async def rows(self, place: Place, name: str, args: Sequence[str]) -> list[Row]:
-        """Raises what went wrong, ``ProtocolBroken`` for a command that this site does not know."""
-        if name == "deploy" and len(args) == 4:
+        """Raises what went wrong, ``SiteRefused`` for a command that this site does not answer, ``ProtocolBroken`` for
+        one that it does not know."""
+        see_answered(place, name)
+        if name == DEPLOY and len(args) == 5:
             await self._deploy(place, args)
             return []
         return [row async for row in _at_site(Site(place.instance, place.folder), name, args)]
 
     async def _deploy(self, place: Place, args: Sequence[str]) -> None:
-        number, _, digest, size = args
-        package = pb.FileRef(digest=digest, size=int(size))
-        await fetch_job(self._channel, package, place.cache, place.code(int(number)), self._backoff)
+        number, _, digest, size, voucher = args
+        parcel = Parcel(pb.FileRef(digest=digest, size=int(size)), voucher)
+        await fetch_job(self._channel, parcel, place, int(number), self._backoff)
 
 
 def _at_site(site: Site, name: str, args: Sequence[str]) -> AsyncIterator[Row]:

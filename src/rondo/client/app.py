@@ -12,9 +12,11 @@ from rondo.base.errors import Refused, RondoError, YourFault
 from rondo.base.ids import new_token
 from rondo.base.rooms import listed
 from rondo.client.answers import Answers
+from rondo.client.place import Place
+from rondo.client.policy import read_policy
 from rondo.client.seat import Seat, site_secret, take_seat
 from rondo.client.sweeping import sweep_at_log_in, sweep_idle
-from rondo.client.tasks import Engagement, Place
+from rondo.client.tasks import Engagement
 from rondo.client.telling import patiently, tell
 from rondo.commands.rows import encode
 from rondo.net import methods
@@ -36,8 +38,10 @@ QUICK = 0.1  # seconds of work during which the server need not be asked whether
 async def join(kit: Kit, version: str, data: Path | None = None, stop: asyncio.Event | None = None) -> str:
     """Be a client until ``stop`` is set or the server says to leave; returns "" or "restart".
 
-    Raises ``Refused`` (identity), ``GaveUp`` (the kit's ``retry_timeout`` ran out in a model exchange), ``NoSpace``.
+    Raises ``Refused`` (identity), ``GaveUp`` (the kit's ``retry_timeout`` ran out in a model exchange), ``NoSpace``,
+    ``BadInput`` for a site policy that cannot be read.
     """
+    read_policy(kit.workspace)
     with take_seat(kit.workspace) as seat:
         async with open_channel(kit) as channel:
             return await Client(kit, version, data, seat, channel).live(stop or asyncio.Event())
@@ -248,7 +252,7 @@ class Client:
             self._engaged = None
 
     def _place(self) -> Place:
-        return Place(self.instance, self._kit.workspace, self._data, site_secret(self._kit.workspace))
+        return Place(self.instance, self._kit, self._data, site_secret(self._kit.workspace))
 
     async def _say(self, report: pb.Report) -> pb.ReportReply:
         return await tell(self._channel, report, self._patient)

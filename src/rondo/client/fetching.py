@@ -6,33 +6,44 @@ import asyncio
 from pathlib import Path
 
 from rondo.base.room import free_bytes, see_it_fits, still_to_come
+from rondo.client.gate import Parcel, admit, named
+from rondo.client.place import Place
+from rondo.client.policy import SitePolicy
 from rondo.client.sweeping import PACKAGES
 from rondo.jobs.unpacked import is_unpacked, unpack_once
 from rondo.net.channel import Channel
 from rondo.net.retry import Backoff
 from rondo.net.transfer import pull
 from rondo.tensors.digest import parse_digest
-from rondo.wire import rondo_pb2 as pb
 
 HINT = "free space at this site"
 
 
-async def fetch_job(channel: Channel, package: pb.FileRef, cache: Path, code: Path, backoff: Backoff) -> None:
-    """Make the folder ``code`` the content of ``package``; what is there already is not fetched again.
+async def fetch_job(channel: Channel, parcel: Parcel, place: Place, number: int, backoff: Backoff) -> SitePolicy:
+    """Make the code of run ``number`` the content of ``parcel``; what is there already is not fetched again.
 
-    The archive is gone afterwards, a part of one stays to be gone on with. Raises what ``pull`` and ``unpack`` raise,
-    and ``NoSpace`` before anything is fetched that would not fit.
+    Returns the policy by which it was let in. The archive is gone afterwards, a part of one stays to be gone on with.
+    Raises ``SiteRefused`` before anything is fetched or unpacked that may not come in, what ``pull`` and ``unpack``
+    raise, and ``NoSpace`` before anything is fetched that would not fit.
     """
+    package, code = parcel.file, place.code(number)
+    admitted = await asyncio.to_thread(admit, place, parcel)
+
+    def see(folder: Path) -> None:
+        named(place, lambda: admitted.see_content(folder))
+
     if await asyncio.to_thread(is_unpacked, package.digest, code):
-        return
-    archive = cache / PACKAGES / parse_digest(package.digest)
+        await asyncio.to_thread(see, code)
+        return admitted.policy
+    archive = place.cache / PACKAGES / parse_digest(package.digest)
     archive.parent.mkdir(parents=True, exist_ok=True)
     see_room(archive, package.size, package.size, "this job, packed and unpacked,")
     await pull(channel, package, archive, backoff)
     try:
-        await asyncio.to_thread(unpack_once, archive, package.digest, code)
+        await asyncio.to_thread(unpack_once, archive, package.digest, code, see)
     finally:
         archive.unlink(missing_ok=True)
+    return admitted.policy
 
 
 def see_room(into: Path, size: int, more: int, what: str) -> None:

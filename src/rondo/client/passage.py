@@ -1,22 +1,27 @@
 """What files go through on their way into the site and out of it, in a worker that never runs user code.
 
-In: a model that travels coded is decoded. Out: the job's filters, then its codec. What the codec lost is kept beside
-the run, made of what the filters let pass only, in a file that names run and round; it is added to the next update
-after the one that counted. Which one that was the server says with the task, so a client that was killed anywhere
-codes the same update to the same bits, and what was lost of an update that did not count is never added.
+In: a model that travels coded is decoded. Out: the job's filters, then those that the site adds, then the job's codec.
+What the codec lost is kept beside the run, made of what the filters let pass only, in a file that names run and round;
+it is added to the next update after the one that counted. Which one that was the server says with the task, so a client
+that was killed anywhere codes the same update to the same bits, and what was lost of an update that did not count is
+never added.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import os
+import stat
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from rondo.base.errors import BadInput, SiteRefused
+from rondo.client.policy import FILE
 from rondo.jobs.job import Choice, Job
 from rondo.jobs.task import derive_seed
 from rondo.wire import rondo_pb2 as pb
-from rondo.worker.host import Worker, WorkerSpec, open_worker
+from rondo.worker.host import TaskFailed, Worker, WorkerSpec, open_worker
 
 Answer = dict[str, Any]  # of a worker
 
@@ -24,9 +29,10 @@ Answer = dict[str, Any]  # of a worker
 class Passage:
     """The way of one run's files: as they are, until ``begin`` gives it a worker."""
 
-    def __init__(self, job: Job, instance: str, folder: Path, secret: str) -> None:
+    def __init__(self, job: Job, own: Sequence[Choice], instance: str, folder: Path, secret: str) -> None:
         self._worker: Worker | None = None
-        self._filters = [_plain(one) for one in job.client.filters]
+        self._own = [_plain(one) for one in own]
+        self._filters = [_plain(one) for one in job.client.filters] + self._own  # nothing comes after the site's own
         self._codecs = {way: _plain(one) for way, one in job.transfer.chosen.items() if one}
         self._instance = instance
         self._folder = folder  # of the run
@@ -38,7 +44,11 @@ class Passage:
         return not (self._filters or self._codecs)
 
     async def begin(self, worker: Worker) -> None:
-        """Raises ``TaskFailed`` for filters and codecs that this site does not know."""
+        """Raises ``TaskFailed`` for filters and codecs that this site does not know, ``SiteRefused`` for its own."""
+        try:
+            await worker.ask({"do": "open", "kind": "filter", "filters": self._own})
+        except TaskFailed as error:
+            raise SiteRefused(f"this site cannot filter as it must: {error.error}", where=f"{FILE} filters") from None
         await worker.ask(
             {"do": "open", "kind": "filter", "filters": self._filters, "codecs": list(self._codecs.values())}
         )
@@ -86,16 +96,33 @@ class Passage:
 
 
 @asynccontextmanager
-async def open_passage(job: Job, spec: WorkerSpec, instance: str, folder: Path, secret: str) -> AsyncIterator[Passage]:
-    """The way of the files of ``job``. ``spec``: of the worker, for whom anything is to be done; ``secret``: what the
-    server does not know. Raises ``TaskFailed`` for filters and codecs that this site does not know."""
-    passage = Passage(job, instance, folder, secret)
+async def open_passage(
+    job: Job, own: Sequence[Choice], spec: WorkerSpec, instance: str, folder: Path, secret: str
+) -> AsyncIterator[Passage]:
+    """The way of the files of ``job``. ``own``: the filters that the site adds; ``spec``: of the worker, for whom
+    anything is to be done; ``secret``: what the server does not know. Raises what ``Passage.begin`` raises."""
+    passage = Passage(job, own, instance, folder, secret)
     if passage.open:
         yield passage
         return
     async with open_worker(spec) as worker:
         await passage.begin(worker)
         yield passage
+
+
+def take_over(answer: Answer, made: Path, into: Path) -> Answer:
+    """Move the update ``made`` out of the training worker's reach, to ``into``: from here on nobody changes it.
+
+    Raises ``BadInput`` where the worker names another file, or left a link: it is not to choose what is sent.
+    """
+    if answer["path"] != str(made):
+        raise BadInput(f"the worker was to write {made.name}, and names {answer['path']}")
+    os.replace(made, into)
+    found = into.lstat()
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        into.unlink()
+        raise BadInput(f"{made.name} is a link, or no file")
+    return answer | {"path": str(into)}
 
 
 def _plain(choice: Choice) -> dict[str, Any]:

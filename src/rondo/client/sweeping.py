@@ -21,6 +21,7 @@ from rondo.net.part import is_being_received
 
 log = logging.getLogger("rondo.client")
 
+MADE = "made"  # in a client's cache: what training workers leave
 PACKAGES = "packages"  # in a client's cache: jobs on their way
 
 _HALF = re.compile(r"\.mmar_(?P<a>.+)\.new|\.\.mmar_(?P<b>.+)\.new\.\w+\.part|\.\.mmar_(?P<c>.+)\.digest\.\d+\.part")
@@ -34,7 +35,7 @@ def sweep_at_log_in(workspace: Path, instance: str) -> None:
     others = sitting(workspace) - {instance}
     cache = workspace / "cache"
     gone = [folder for folder in entries(cache) if folder.name not in others | {instance}]
-    gone += [file for file in entries(cache / instance) if file.name.startswith((".", f"{instance}."))]
+    gone += [file for file in entries(cache / instance) if file.name.startswith((".", MADE, f"{instance}."))]
     gone += [file for file in _half_unpacked(workspace) if _owner(file) not in others]
     _remove(workspace, "left behind", gone)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rondo.base.errors import BadInput, Conflict, GaveUp, MachineFault, NotFound, Refused, RondoError, WorkerDied
 from rondo.base.spare import drop_spares, give_up
 from rondo.client.fetching import fetch_job, see_room
-from rondo.client.passage import Answer, Passage, open_passage
+from rondo.client.gate import Parcel
+from rondo.client.passage import Answer, Passage, take_over
+from rondo.client.place import Place
+from rondo.client.rules import Rules
 from rondo.client.sweeping import keep_only
 from rondo.client.telling import Say, Telling, describe, tell
 from rondo.jobs.job import Job, read_job
@@ -22,30 +22,9 @@ from rondo.net.retry import Backoff
 from rondo.net.transfer import pull, push
 from rondo.tensors.digest import FileInfo, parse_digest
 from rondo.wire import rondo_pb2 as pb
-from rondo.worker.host import TaskFailed, Worker, WorkerSpec, open_worker
+from rondo.worker.host import TaskFailed, Worker, open_worker
 
 log = logging.getLogger("rondo.tasks")
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where this client works. ``folder`` is the workspace, ``data`` what the site lets trainers see, ``secret``
-    what the server does not know."""
-
-    instance: str
-    folder: Path
-    data: Path | None
-    secret: str
-
-    def run_folder(self, number: int) -> Path:
-        return self.folder / f"run_{number}"
-
-    def code(self, number: int) -> Path:
-        return self.run_folder(number) / f"mmar_{self.instance}"
-
-    @property
-    def cache(self) -> Path:
-        return self.folder / "cache" / self.instance
 
 
 class Engagement:
@@ -79,7 +58,8 @@ class Engagement:
         """Prepare, then work until cancelled (recalled). A worker that dies is replaced and its task tried again."""
         telling = asyncio.create_task(self._telling.run())
         try:
-            await self._rounds(await self._fetch())
+            rules, job = await self._fetch()
+            await rules.keep(self._rounds(rules, job))
         except (GaveUp, Refused):
             raise
         except RondoError as error:
@@ -91,19 +71,19 @@ class Engagement:
             telling.cancel()
             drop_spares(self._place.cache)
 
-    async def _fetch(self) -> Job:
-        """The package, unpacked and read. A package that is here already is not fetched again."""
-        code = self._place.code(self._order.number)
-        await fetch_job(self._channel, self._order.package, self._place.cache, code, self._backoff)
-        return read_job(code)
+    async def _fetch(self) -> tuple[Rules, Job]:
+        """The package, let in by the site, unpacked and read; and what the site makes of it."""
+        number, parcel = self._order.number, Parcel(self._order.package, self._order.voucher)
+        policy = await fetch_job(self._channel, parcel, self._place, number, self._backoff)
+        return Rules(policy, self._place, number, _show), read_job(self._place.code(number))
 
-    async def _rounds(self, job: Job) -> None:
+    async def _rounds(self, rules: Rules, job: Job) -> None:
         work: pb.Work | None = None
         deaths = 0
         while True:
             try:
-                async with open_worker(self._spec("train")) as worker, self._passage(job) as passage:
-                    await worker.ask(self._opening(job))
+                async with open_worker(rules.training()) as worker, rules.passage(job) as passage:
+                    await worker.ask(rules.opening(job, self._order.seed))
                     if not self._ready:
                         self._ready = True
                         await self._report(pb.Report(run=self.run, prepared=pb.Prepared()))
@@ -125,31 +105,6 @@ class Engagement:
                 await self._sit_out(work, error)
                 work, deaths = None, 0
 
-    def _spec(self, purpose: Any) -> WorkerSpec:
-        folder, name = self._place.run_folder(self._order.number), self._place.instance
-        code = self._place.code(self._order.number) if purpose == "train" else None
-        return WorkerSpec(purpose, code=code, log=folder / f"{name}.log", tag=name, on_line=_show)
-
-    def _passage(self, job: Job) -> AbstractAsyncContextManager[Passage]:
-        place, number = self._place, self._order.number
-        return open_passage(job, self._spec("filter"), place.instance, place.run_folder(number), place.secret)
-
-    def _opening(self, job: Job) -> dict[str, Any]:
-        folder, code = self._place.run_folder(self._order.number), self._place.code(self._order.number)
-        trainer, data = job.client.trainer, self._place.data
-        return {
-            "do": "open",
-            "kind": "train",
-            "job": {"name": trainer.name, "options": dict(trainer.options)},
-            "site": {
-                "name": self._place.instance,
-                "workspace": str(folder / f"work_{self._place.instance}"),
-                "code": str(code),
-                "data": str(data) if data else None,
-            },
-            "seed": derive_seed(self._order.seed, self._place.instance),
-        }
-
     async def _report(self, report: pb.Report) -> None:
         """What a round waits for: with the patience of a model exchange."""
         await tell(self._channel, report, self._backoff)
@@ -159,9 +114,9 @@ class Engagement:
     async def _task(self, worker: Worker, passage: Passage, work: pb.Work) -> None:
         try:
             model = await passage.model(await self._model(work))
-            out = model.with_name(f"{self._place.instance}.update")
+            made = self._place.made / f"{self._place.instance}.update"
             request = {"do": work.task, "round": work.round, "rounds": work.rounds, "model": str(model)}
-            request |= {"out": str(out), "seed": derive_seed(work.seed, self._place.instance, work.round)}
+            request |= {"out": str(made), "seed": derive_seed(work.seed, self._place.instance, work.round)}
             began = asyncio.get_running_loop().time()
             doing = "training" if work.task == "train" else "validating"
             self._telling.phase(work.round, doing)
@@ -173,8 +128,9 @@ class Engagement:
                 await self._report(pb.Report(run=self.run, round=work.round, measured=measured))
                 return
             answer["seconds"] = asyncio.get_running_loop().time() - began
-            await self._send(work, await passage.update(work, model, answer))
-            give_up(out)
+            out = model.with_name(made.name)
+            await self._send(work, await passage.update(work, model, take_over(answer, made, out)))
+            give_up(out, made.parent)
         except WorkerDied:
             raise
         except Conflict as error:  # the round was over before this client was: the next task follows

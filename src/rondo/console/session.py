@@ -35,6 +35,7 @@ from rondo.net.channel import Channel, open_channel
 from rondo.net.retry import Backoff, keep_trying
 from rondo.net.transfer import Progress, pull, push
 from rondo.pki.kit import Kit
+from rondo.pki.vouchers import vouch
 from rondo.tensors.digest import FileInfo
 from rondo.wire import PROTOCOL
 from rondo.wire import rondo_pb2 as pb
@@ -96,12 +97,13 @@ class AdminSession:
         )
 
     async def upload(self, folder: Path, progress: Progress | None = None) -> FileInfo:
-        """Check the job, pack it, send it to the staging area. Raises ``BadInput`` before anything is sent."""
+        """Check the job, pack it, sign it, send it to the staging area. Raises ``BadInput`` before anything is sent."""
         job = await asyncio.to_thread(read_job, folder)
         await asyncio.to_thread(check_job, job, folder)
         with tempfile.TemporaryDirectory() as scratch:
             file = await asyncio.to_thread(pack, folder, Path(scratch) / "package.zip")
-            offer = pb.Offer(package=pb.Package(name=folder.name))
+            voucher = vouch(file.digest, self.kit.project, self.kit.cert_pem, self.kit.key_pem)
+            offer = pb.Offer(package=pb.Package(name=folder.name, voucher=voucher))
             await push(self._channel, file, offer, self._backoff, progress)
         return file
 

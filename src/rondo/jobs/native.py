@@ -12,6 +12,7 @@ from rondo.base.errors import BadInput
 from rondo.base.options import Options, decode, nearest
 from rondo.jobs.folder import check_name
 from rondo.jobs.parts import Choice, ClientPart, Job, ModelPart, ServerPart, TransferPart
+from rondo.jobs.resources import ResourcesPart
 from rondo.jobs.toml import read_toml
 
 FILE = "job.toml"
@@ -20,6 +21,7 @@ SECTIONS: dict[str, type[Options]] = {
     "model": ModelPart,
     "client": ClientPart,
     "transfer": TransferPart,
+    "resources": ResourcesPart,
 }
 
 
@@ -58,6 +60,7 @@ def read_native(folder: Path) -> Job:
             "model": _model(tables.get("model", {})),
             "client": client,
             "transfer": _transfer(tables.get("transfer", {})),
+            "resources": decode(ResourcesPart, tables.get("resources", {}), f"{FILE} [resources]"),
         },
         FILE,
     )
@@ -80,20 +83,20 @@ def _keys(kind: type[Options]) -> set[str]:
 
 def _server(table: object, trainer: Choice) -> ServerPart:
     where = f"{FILE} [server]"
-    values = _table(table, where)
+    values = read_table(table, where)
     if "num_rounds" not in values:
         raise BadInput("num_rounds is missing", where=where, hint="the run ends before the round of this number")
     if "best_mode" in values and "best_metric" not in values:
         raise BadInput("best_mode without best_metric", where=where, hint='name the metric: best_metric = "val_auc"')
     if "aggregator" in values:
-        values["aggregator"] = _choice(values["aggregator"], f"{where} aggregator")
+        values["aggregator"] = read_choice(values["aggregator"], f"{where} aggregator")
     values.setdefault("final_validation", trainer.name != "script")
     return decode(ServerPart, values, where)
 
 
 def _model(table: object) -> ModelPart:
     where = f"{FILE} [model]"
-    model = decode(ModelPart, _table(table, where), where)
+    model = decode(ModelPart, read_table(table, where), where)
     if model.file:
         _inside(model.file, where)
     return model
@@ -101,27 +104,27 @@ def _model(table: object) -> ModelPart:
 
 def _client(table: object) -> ClientPart:
     where = f"{FILE} [client]"
-    raw = decode(_Client, _table(table, where), where)
+    raw = decode(_Client, read_table(table, where), where)
     if raw.script is not None:
         _inside(raw.script, where)
         trainer = Choice(name="script", options={"script": raw.script, "args": raw.args or []})
     else:
-        trainer = _choice(raw.trainer, f"{where} trainer")
-    filters = tuple(_choice(spec, f"{where} filters[{number}]") for number, spec in enumerate(raw.filters))
+        trainer = read_choice(raw.trainer, f"{where} trainer")
+    filters = tuple(read_choice(spec, f"{where} filters[{number}]") for number, spec in enumerate(raw.filters))
     return decode(ClientPart, {"trainer": trainer, "filters": filters, "attempts": raw.attempts}, where)
 
 
 def _transfer(table: object) -> TransferPart:
     where = f"{FILE} [transfer]"
-    values = _table(table, where)
+    values = read_table(table, where)
     for way in values.keys() & {"up", "down"}:
-        values[way] = _choice(values[way], f"{where} {way}")
+        values[way] = read_choice(values[way], f"{where} {way}")
     return decode(TransferPart, values, where)
 
 
-def _choice(spec: object, where: str) -> Choice:
-    """``"mean"`` or ``{name = "trimmed_mean", trim = 0.1}``."""
-    values = {"name": spec} if isinstance(spec, str) else _table(spec, where)
+def read_choice(spec: object, where: str) -> Choice:
+    """An extension as people name it: ``"mean"`` or ``{name = "trimmed_mean", trim = 0.1}``. Raises ``BadInput``."""
+    values = {"name": spec} if isinstance(spec, str) else read_table(spec, where)
     if "name" not in values:
         raise BadInput("name is missing", where=where, hint='write { name = "..." } with the options beside it')
     name = values.pop("name")
@@ -135,7 +138,8 @@ def _inside(name: str, where: str) -> None:
         raise BadInput(error.what, where=where, hint="a path inside the job's folder, with / between folders") from None
 
 
-def _table(value: object, where: str) -> dict[str, Any]:
+def read_table(value: object, where: str) -> dict[str, Any]:
+    """A table of TOML. Raises ``BadInput`` for anything else."""
     if not isinstance(value, dict):
         raise BadInput(f"expected a table, got {type(value).__name__}", where=where)
     return dict(value)

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from rondo.base.options import Options
+from rondo.jobs.resources import ResourcesPart
 
 MOST_ROUNDS = 2**31 - 1
 MOST_CLIENTS = 1_000_000
@@ -193,6 +194,7 @@ class Job(Options, frozen=True):
     model: ModelPart
     client: ClientPart
     transfer: TransferPart = TransferPart()
+    resources: ResourcesPart = ResourcesPart()
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):

@@ -61,6 +61,7 @@ class Run:
     seed: str
     best_version: int | None
     error: Mapping[str, Any] | None
+    voucher: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,7 @@ class Participant:
     package_size: int
     reason: Mapping[str, Any] | None
     changed_at: float
+    voucher: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class Deployment:
     package: str
     package_size: int
     at: float
+    voucher: str = ""
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,7 @@ class Package:
     size: int
     by: str
     at: float
+    voucher: str = ""
 
 
 def add(tx: Tx, values: Mapping[str, Any]) -> int:
@@ -160,6 +164,7 @@ def invite(tx: Tx, run: int, client: str, package: Package | Deployment | Run, n
         "package": digest,
         "package_size": size,
         "changed_at": now,
+        "voucher": package.voucher,
     }
     tx.execute(insert(participants).values(**values))
 

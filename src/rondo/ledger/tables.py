@@ -69,6 +69,7 @@ runs = Table(
     Column("seed", String(128), nullable=False),
     Column("best_version", Integer),
     Column("error", JSON),
+    Column("voucher", Text, nullable=False, default=""),  # of the admin who signed the package
     sqlite_autoincrement=True,
 )
 
@@ -82,6 +83,7 @@ participants = Table(
     Column("package_size", BigInteger, nullable=False),
     Column("reason", JSON),
     Column("changed_at", Float, nullable=False),
+    Column("voucher", Text, nullable=False, default=""),  # of the admin who signed the package
 )
 
 deployments = Table(
@@ -93,6 +95,7 @@ deployments = Table(
     Column("package", String(80), nullable=False),
     Column("package_size", BigInteger, nullable=False),
     Column("at", Float, nullable=False),
+    Column("voucher", Text, nullable=False, default=""),  # of the admin who signed the package
 )
 
 packages = Table(
@@ -103,6 +106,7 @@ packages = Table(
     Column("size", BigInteger, nullable=False),
     Column("by", String(128), nullable=False),
     Column("at", Float, nullable=False),
+    Column("voucher", Text, nullable=False, default=""),  # of the admin who signed the package
 )
 
 rounds = Table(

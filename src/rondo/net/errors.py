@@ -21,6 +21,7 @@ _LENGTHS = {"what": 1024, "where": 512, "hint": 512, "detail": 2048}
 _STATUS = {
     "BadInput": "INVALID_ARGUMENT",
     "Refused": "PERMISSION_DENIED",
+    "SiteRefused": "PERMISSION_DENIED",
     "NotFound": "NOT_FOUND",
     "Conflict": "FAILED_PRECONDITION",
     "Unreachable": "UNAVAILABLE",

@@ -14,10 +14,11 @@ from rondo.pki.revocation import RevocationList, nothing_revoked, read_list
 class Trust:
     """One project's authority and the newest revocation list seen; ``admit`` is the only way in."""
 
-    def __init__(self, ca_pem: bytes, project: str) -> None:
-        """Raises ``BadInput`` unless ``ca_pem`` is one self-signed authority."""
+    def __init__(self, ca_pem: bytes, project: str, revoked: RevocationList | None = None) -> None:
+        """``revoked``: a list that was verified already. Raises ``BadInput`` unless ``ca_pem`` is one self-signed
+        authority, ``Refused`` for the list of another project."""
         self._authority = parse_authority(ca_pem, "rootCA.pem")
-        self._revoked = nothing_revoked(project)
+        self._revoked = nothing_revoked(project).replaced_by(revoked or nothing_revoked(project), "revocation list")
 
     @property
     def authority(self) -> Certificate:

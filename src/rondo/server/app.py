@@ -27,6 +27,7 @@ from rondo.net.server import open_server
 from rondo.pki.kit import Kit
 from rondo.pki.revocation import REVOKED
 from rondo.pki.revocation import Revoked as Entry
+from rondo.pki.trust import Trust
 from rondo.policy.authorization import load_authorization
 from rondo.policy.policy import OpenPolicy
 from rondo.server.desk import ServerHouse
@@ -106,7 +107,8 @@ async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[
         live = Runs(store, rights)
         sessions = Sessions(store, kit, Revoked(kit), live.newcomer, live.left)
         await sessions.load()
-        gateway = Gateway(store, sessions, Intake(store, sessions, live, rights), live, rights)
+        intake = Intake(store, sessions, live, rights, Trust(kit.ca_pem, kit.project))
+        gateway = Gateway(store, sessions, intake, live, rights)
         desk = Frontdesk(store, sessions, live, rights, ServerHouse(store, rights.policy, kit.project, end))
         ports = sorted({kit.port, kit.admin_port})
         async with open_server(kit, _handlers(gateway, desk), ports, how.bind) as door, asyncio.TaskGroup() as tasks:

@@ -57,7 +57,8 @@ class RunFolders:
             raise NotFound(f"no such folder: {folder}", hint="upload_folder first")
         if await self._store.read(_trains, number, target):
             raise Conflict(f"{target} is in training in run_{number}.", hint="abort it first, or set_run_number")
-        return Deployment(number, target, folder, package.digest, package.size, self._store.clock.now())
+        now = self._store.clock.now()
+        return Deployment(number, target, folder, package.digest, package.size, now, package.voucher)
 
     async def deploy_server(self, folder: str) -> None:
         deployment = await self._deployment(folder, "server")
@@ -71,7 +72,7 @@ class RunFolders:
         await asyncio.to_thread(unpack_once, self._store.blobs.local(deployment.package), deployment.package, copy)
         earlier = await self._store.read(runs.deployed, deployment.number, client)
         await self._store.do(runs.deploy, deployment)  # now it may fetch the package
-        args = [str(deployment.number), folder, deployment.package, str(deployment.package_size)]
+        args = [str(deployment.number), folder, deployment.package, str(deployment.package_size), deployment.voucher]
         try:
             await self._asking.ask(client, "deploy", args)
         except RondoError:

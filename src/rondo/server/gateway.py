@@ -139,8 +139,9 @@ def _order(tx: Tx, session: Session, holding: pb.Holding) -> pb.Order:
             run_row, part = engaged
             package = pb.FileRef(digest=part.package, size=part.package_size)
             about = pb.Engage(
-                run=run_row.id, number=run_row.number, job=run_row.name, seed=run_row.seed, package=package
-            )
+                run=run_row.id, number=run_row.number, job=run_row.name, seed=run_row.seed, package=package,
+                voucher=part.voucher,
+            )  # fmt: skip
             return pb.Order(engage=about)
         case orders.Work() if engaged and this:
             work = work_of(tx, engaged[0], this, session.instance)

@@ -17,6 +17,7 @@ from rondo.ledger.sessions import Session
 from rondo.net.lanes import Lanes
 from rondo.net.part import part_size
 from rondo.net.transfer import receive
+from rondo.pki.trust import Trust
 from rondo.rounds.events import UpdateArrived
 from rondo.server import offers
 from rondo.server.arrival import Check, check_of
@@ -32,11 +33,11 @@ from rondo.wire import rondo_pb2 as pb
 
 
 class Intake:
-    def __init__(self, store: Store, sessions: Sessions, live: Runs, rights: Rights) -> None:
+    def __init__(self, store: Store, sessions: Sessions, live: Runs, rights: Rights, trust: Trust) -> None:
         self._store = store
         self._sessions = sessions
         self._runs = live
-        self._staging = Staging(store, rights)
+        self._staging = Staging(store, rights, trust)
         self._lanes = Lanes()
         self.notes = Notes(store)
 

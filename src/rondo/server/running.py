@@ -80,7 +80,8 @@ class RunDesk:
         job = await asyncio.to_thread(read_job, staged)
 
         def write(tx: Tx) -> int:
-            where = Deployment(runs.next_number(tx), "server", folder, package.digest, package.size, 0.0)
+            number, voucher = runs.next_number(tx), package.voucher
+            where = Deployment(number, "server", folder, package.digest, package.size, 0.0, voucher)
             return self._add(tx, job, where, "all")
 
         return await self._submitted(write)
@@ -107,7 +108,7 @@ class RunDesk:
             "package_size": where.package_size, "by": self._user, "invites": invites, "created_at": now,
             "start_round": server.start_round, "num_rounds": server.num_rounds,
             "min_clients": server.min_clients, "max_clients": server.max_clients,
-            "seed": server.seed or secrets.token_hex(16),
+            "seed": server.seed or secrets.token_hex(16), "voucher": where.voucher,
         }  # fmt: skip
         run = runs.add(tx, values)
         data = {"job": job.name, "number": where.number, "rounds": server.num_rounds, "by": self._user}

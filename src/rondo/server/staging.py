@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-from rondo.base.errors import BadInput
+from rondo.base.errors import BadInput, Refused
 from rondo.jobs.check import check_choices, check_files
 from rondo.jobs.facts import PackageFacts, package_facts
 from rondo.jobs.job import read_job
@@ -13,6 +13,8 @@ from rondo.jobs.package import STANDARD
 from rondo.jobs.unpacked import unpack_once
 from rondo.ledger import runs
 from rondo.ledger.sessions import Session
+from rondo.pki.trust import Trust
+from rondo.pki.vouchers import check_voucher
 from rondo.policy.actions import Action
 from rondo.server.rights import Rights
 from rondo.server.store import Store
@@ -22,16 +24,21 @@ from rondo.wire import rondo_pb2 as pb
 class Staging:
     """The folder ``transfer``, where people look for what they have uploaded."""
 
-    def __init__(self, store: Store, rights: Rights) -> None:
+    def __init__(self, store: Store, rights: Rights, trust: Trust) -> None:
         self._store = store
         self._rights = rights
+        self._trust = trust
 
     def check(self, session: Session, offer: pb.Offer) -> None:
-        """Refuse before a byte has moved what cannot be staged in any case."""
+        """Refuse before a byte has moved what cannot be staged in any case, such as what its sender has not signed."""
         self._rights.check(session.name, Action.UPLOAD, facts=PackageFacts(byoc=False, custom_datalist=False))
         if offer.file.size > STANDARD.total:
             raise BadInput(f"{offer.file.size} bytes; {STANDARD.total} is the limit", where=offer.package.name)
         _check_folder_name(offer.package.name)
+        signer = check_voucher(offer.package.voucher, offer.file.digest, self._trust, self._store.clock.now())
+        if signer.name != session.name:
+            what = f"{signer.name!r} has signed the package, {session.name!r} sends it"
+            raise Refused(what, where=f"package {offer.package.name}")
 
     async def stage(self, session: Session, offer: pb.Offer, part: Path) -> None:
         """Unpack the package that has arrived as ``part``. Raises ``BadInput`` or ``Refused`` for what may not stay."""
@@ -50,7 +57,8 @@ class Staging:
             where = f"package {name}" if error.where.startswith(str(self._store.folder)) else error.where
             raise BadInput(error.what, where=where, hint=error.hint) from None
         await asyncio.to_thread(self._store.blobs.adopt, part, offer.file.digest)
-        package = runs.Package(name, offer.file.digest, offer.file.size, session.instance, self._store.clock.now())
+        now, voucher = self._store.clock.now(), offer.package.voucher
+        package = runs.Package(name, offer.file.digest, offer.file.size, session.instance, now, voucher)
         await self._store.do(runs.stage, package)
 
 

@@ -109,18 +109,20 @@ class Nothing(_message.Message):
     def __init__(self, waiting_for: _Optional[str] = ...) -> None: ...
 
 class Engage(_message.Message):
-    __slots__ = ("run", "number", "job", "package", "seed")
+    __slots__ = ("run", "number", "job", "package", "seed", "voucher")
     RUN_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     PACKAGE_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
+    VOUCHER_FIELD_NUMBER: _ClassVar[int]
     run: int
     number: int
     job: str
     package: FileRef
     seed: str
-    def __init__(self, run: _Optional[int] = ..., number: _Optional[int] = ..., job: _Optional[str] = ..., package: _Optional[_Union[FileRef, _Mapping]] = ..., seed: _Optional[str] = ...) -> None: ...
+    voucher: str
+    def __init__(self, run: _Optional[int] = ..., number: _Optional[int] = ..., job: _Optional[str] = ..., package: _Optional[_Union[FileRef, _Mapping]] = ..., seed: _Optional[str] = ..., voucher: _Optional[str] = ...) -> None: ...
 
 class Work(_message.Message):
     __slots__ = ("run", "round", "rounds", "task", "model", "seed", "counted")
@@ -316,10 +318,12 @@ class Offer(_message.Message):
     def __init__(self, file: _Optional[_Union[FileRef, _Mapping]] = ..., update: _Optional[_Union[Claim, _Mapping]] = ..., package: _Optional[_Union[Package, _Mapping]] = ...) -> None: ...
 
 class Package(_message.Message):
-    __slots__ = ("name",)
+    __slots__ = ("name", "voucher")
     NAME_FIELD_NUMBER: _ClassVar[int]
+    VOUCHER_FIELD_NUMBER: _ClassVar[int]
     name: str
-    def __init__(self, name: _Optional[str] = ...) -> None: ...
+    voucher: str
+    def __init__(self, name: _Optional[str] = ..., voucher: _Optional[str] = ...) -> None: ...
 
 class OfferReply(_message.Message):
     __slots__ = ("have", "offset", "upload", "refused", "code")

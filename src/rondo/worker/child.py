@@ -30,6 +30,8 @@ Request = Mapping[str, Any]
 def main() -> int:
     end, lifeline = int(os.environ.pop("RONDO_CHANNEL")), int(os.environ.pop("RONDO_LIFELINE"))
     code = os.environ.pop("RONDO_CODE", "")
+    if cpus := os.environ.pop("RONDO_CPUS", ""):
+        os.sched_setaffinity(0, map(int, cpus.split()))
     for inherited in (end, lifeline):
         os.set_inheritable(inherited, False)
     keep(lifeline, end)  # from here on in the copy; the original never returns

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 from rondo.base.errors import MachineFault
 from rondo.worker.output import LogFile, OnLine, Output
+from rondo.worker.sandbox import Sandbox
 
 _KILL_PATIENCE = 0.5  # seconds that the keeper has before it is killed, too
 _LAST_WORDS = 1.0  # seconds after the end in which what was sent before is read
@@ -28,7 +29,8 @@ class WorkerSpec:
     ``env`` comes on top of the parent's environment, of which names beginning with ``RONDO_`` are kept back.
     ``seed`` fixes the order of sets of strings (``PYTHONHASHSEED``). ``close_patience`` is how many seconds user
     code may go on after its last task. A log of ``log_limit`` bytes becomes ``log.1``, one older is kept.
-    ``on_line`` gets what is printed, at most 50 lines a second.
+    ``on_line`` gets what is printed, at most 50 lines a second. ``cpus``: processors it may run on, None: all.
+    ``sandbox``: what it sees of this machine, None: all that its user sees.
     """
 
     purpose: Literal["train", "fold", "filter", "init"]
@@ -40,6 +42,8 @@ class WorkerSpec:
     close_patience: float = 10.0
     log_limit: int = 64 * 1024 * 1024
     on_line: OnLine | None = None
+    cpus: tuple[int, ...] | None = None
+    sandbox: Sandbox | None = None
 
 
 class Process:
@@ -51,6 +55,7 @@ class Process:
         lifeline: int,
         output: Output,
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        sandboxed: bool,
     ) -> None:
         self.pid = process.pid
         self.output = output
@@ -58,6 +63,7 @@ class Process:
         self.ended = asyncio.create_task(process.wait())
         self.ended.add_done_callback(lambda _: self._after_end())
         self._lifeline: int | None = lifeline
+        self._sandboxed = sandboxed
 
     async def lasts(self, seconds: float) -> bool:
         """Whether it still runs after so many seconds; known at once when it does not."""
@@ -83,6 +89,8 @@ class Process:
         if not self.ended.done():
             return "closed its channel to its parent without an answer"
         code = self.ended.result()
+        if self._sandboxed and code > 128 + signal.NSIG:  # the keeper is its sandbox's init, which no signal ends
+            code -= 256
         if code < 0:
             likely = " (out of memory?)" if -code == signal.SIGKILL else ""
             return f"was killed by {signal.Signals(-code).name}{likely}"
@@ -99,7 +107,8 @@ class Process:
 
 
 async def start_process(spec: WorkerSpec) -> Process:
-    """Raises ``NoSpace`` when the log cannot be written, ``MachineFault`` when no process can be started."""
+    """Raises ``NoSpace`` when the log cannot be written, ``MachineFault`` when no process can be started,
+    ``SiteRefused`` where there is no sandbox to be had."""
     log = LogFile(spec.log, spec.tag, spec.log_limit)
     try:
         with ExitStack() as childs, ExitStack() as undo:
@@ -112,6 +121,7 @@ async def start_process(spec: WorkerSpec) -> Process:
             cut, lifeline = _pipe(reads=childs, writes=undo)
             printed, prints = _pipe(reads=undo, writes=childs)
             process = await asyncio.create_subprocess_exec(
+                *(spec.sandbox.command() if spec.sandbox else ()),
                 *(sys.executable, *_COMMAND, spec.purpose),  # the purpose is for those who look at processes
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=prints,
@@ -123,7 +133,7 @@ async def start_process(spec: WorkerSpec) -> Process:
             undo.pop_all()
     except OSError as error:
         raise MachineFault(f"cannot start a worker: {error}", where=spec.tag) from error
-    return Process(process, lifeline, Output(printed, log, spec.on_line), streams)
+    return Process(process, lifeline, Output(printed, log, spec.on_line), streams, spec.sandbox is not None)
 
 
 def _pipe(reads: ExitStack, writes: ExitStack) -> tuple[int, int]:
@@ -137,10 +147,13 @@ def _pipe(reads: ExitStack, writes: ExitStack) -> tuple[int, int]:
 def _environment(spec: WorkerSpec, channel: int, lifeline: int) -> dict[str, str]:
     # What a server or client is told through RONDO_ variables (a database URL, a password) is not for user code.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("RONDO_")}
+    if spec.sandbox:
+        inherited = spec.sandbox.environment(inherited)
     fixed = {
         "RONDO_CHANNEL": str(channel),
         "RONDO_LIFELINE": str(lifeline),
         "RONDO_CODE": str(spec.code.resolve()) if spec.code else "",
+        "RONDO_CPUS": " ".join(map(str, spec.cpus or ())),
         "PYTHONUNBUFFERED": "1",  # what was printed before a SIGKILL is already in the pipe
         "PYTHONHASHSEED": str(spec.seed % 2**32),
     }

@@ -1,0 +1,142 @@
+"""A site is its own master: what it refuses stays outside, whoever asks for it, and the admin is told why."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from rondo.client.policy import FILE
+from rondo.jobs.package import pack
+from rondo.pki.vouchers import vouch
+from rondo.simulator.local import ADMIN, SERVER
+from tests.real.gates import GATED, command, gated_job
+from tests.real.hostile import arrays_of, refused, stranger
+from tests.real.world import World, world, write_job
+
+OTHER = "other@hub.org"
+TWO_ADMINS = {"admin_clients": [{"org": "hub", "email": ADMIN}, {"org": "hub", "email": OTHER}]}
+
+
+def policy(made: World, client: str, text: str) -> None:
+    (made.workspaces[client] / FILE).write_text(text)
+
+
+async def deployed(made: World, folder: Path, *clients: str) -> dict[str, str]:
+    """What each of these clients says against the job in ``folder``."""
+    await command(made.session, f"upload_folder {folder}")
+    answer = await command(made.session, f"deploy {folder.name} client {' '.join(clients)}")
+    assert {problem["code"] for problem in answer["problems"]} <= {"SiteRefused"}
+    return {problem["site"]: problem["error"] for problem in answer["problems"]}
+
+
+def tampered(made: World, voucher: str) -> None:
+    """A server that puts another signature under every package it has."""
+    with sqlite3.connect(made.workspaces[SERVER] / "ledger.db") as ledger:
+        ledger.execute("UPDATE packages SET voucher = ?", (voucher,))
+    ledger.close()
+
+
+async def test_a_package_that_no_admin_has_signed_gets_nowhere(tmp_path: Path) -> None:
+    async with (
+        world(tmp_path / "w", {"a": None}, project=TWO_ADMINS) as made,
+        world(tmp_path / "other", {}) as foreign,
+        stranger(made.workspaces[ADMIN], "admin") as lead,
+    ):
+        job = gated_job(tmp_path / "job", min_clients=1, num_rounds=1)
+        file = pack(job, tmp_path / "job.zip")
+        content, their = file.path.read_bytes(), foreign.admin_kit
+
+        # The server looks at once, before a byte of the package has moved.
+        async with stranger(made.workspaces[OTHER], "admin") as other:
+            for voucher, says in (
+                ("", "is not signed"),
+                (other.signs("blake3:" + "0" * 64), "over this content"),
+                (vouch(file.digest, their.project, their.cert_pem, their.key_pem), "not this project's authority"),
+                (lead.signs(file.digest), f"'{OTHER}' sends it"),
+            ):
+                error = await refused(other.smuggle("job", content, voucher))
+                assert error.code in ("Refused", "BadInput") and says in str(error)
+            assert (await refused(other.command("submit_job", "job"))).code == "NotFound"
+
+        # A server that does not look, or that changes what it holds, does not get past the site.
+        await command(made.session, f"upload_folder {job}")
+        await command(made.session, "set_run_number 1")
+        for voucher, says in (
+            ("", "the package is not signed"),
+            (lead.signs("blake3:" + "0" * 64), "over this content"),
+            (vouch(file.digest, their.project, their.cert_pem, their.key_pem), "not this project's authority"),
+        ):
+            tampered(made, voucher)
+            (problem,) = (await command(made.session, "deploy job client a"))["problems"]
+            assert (problem["site"], problem["code"]) == ("a", "SiteRefused") and says in problem["error"]
+            assert problem["error"].startswith("a: ")
+            await lead.command("submit_job", "job")
+            newest = (await made.session.facts("list_runs"))["runs"][0]
+            events = await made.ended(newest["id"])
+            assert events[-1].kind == "run_failed"
+            assert events[-1].data["site"] == "a" and says in events[-1].data["error"]
+            assert not list(made.workspaces["a"].glob("run_*/mmar_a"))
+
+        # What is signed is trained.
+        _, events = await made.run(job)
+        assert events[-1].kind == "run_finished"
+
+
+async def test_a_site_decides_whose_code_runs(tmp_path: Path) -> None:
+    async with world(tmp_path / "w", {"a": None, "bb": None}) as made:
+        job = gated_job(tmp_path / "job", min_clients=1, num_rounds=1)
+        digest = pack(job, tmp_path / "job.zip").digest
+        await command(made.session, "set_run_number 1")
+
+        policy(made, "a", f'code = ["{OTHER}"]\n')  # no restart: it counts from the next question on
+        says = await deployed(made, job, "a", "bb")
+        assert list(says) == ["a"] and f"brings its own code, signed by '{ADMIN}'" in says["a"]
+        assert not (made.workspaces["a"] / "run_1" / "mmar_a").exists()
+        assert (made.workspaces["bb"] / "run_1" / "mmar_bb" / "work.py").exists()
+
+        _, events = await made.run(job)  # whoever submits is told, and the others go on
+        (failed,) = [event.data for event in events if event.kind == "client_failed"]
+        assert failed["client"] == "a" and "brings its own code" in failed["error"] and "a: " in failed["error"]
+        assert events[-1].kind == "run_finished"
+
+        for code in (f'["{digest}"]', f'["{ADMIN}"]'):
+            policy(made, "a", f"code = {code}\n")
+            assert await deployed(made, job, "a") == {}
+        # It is there already; what has changed is the policy.
+        policy(made, "a", 'code = "refuse"\n')
+        assert "brings its own code" in (await deployed(made, job, "a"))["a"]
+        policy(made, "a", "code = allow\n")
+        assert f"{FILE}:1:" in (await deployed(made, job, "a"))["a"]
+        policy(made, "a", '[commands]\nrefuse = ["deploy"]\n')
+        assert "does not answer 'deploy'" in (await deployed(made, job, "a"))["a"]
+
+
+TWO_TENSORS = GATED.replace('{"w": np.zeros(4, np.float32)}', '{"w": np.zeros(4, np.float32), "own": np.ones(2)}')
+TWO_TENSORS = TWO_TENSORS.replace('{"w": model["w"] + STEP}', '{"w": model["w"] + STEP, "own": model["own"] * 3}')
+CLIENT = '[client]\ntrainer = { name = "function", class = "work:Clinic" }\n'
+MODEL = '[model]\nfunction = "work:new_model"\n'
+
+
+async def test_a_job_cannot_take_the_sites_filters_away(tmp_path: Path) -> None:
+    def sent(run: int, client: str) -> dict[str, Any]:
+        """What reached the server."""
+        path = made.workspaces[SERVER] / f"run_{run}" / "updates" / "round_0" / f"{client}.safetensors"
+        return arrays_of(path.read_bytes())
+
+    async with world(tmp_path / "w", {"a": None, "bb": None}) as made:
+        policy(made, "a", '[[filters]]\nname = "exclude_vars"\nvars = ["own"]\n')
+        for number, filters in enumerate(("", "filters = []\n", 'filters = [{name = "percentile", percentile = 0}]\n')):
+            toml = MODEL + CLIENT + filters
+            job = write_job(tmp_path / f"job{number}", code=TWO_TENSORS, toml=toml, num_rounds=1, keep_updates=1)
+            run, events = await made.run(job)
+            assert events[-1].kind == "run_finished", events[-1]
+            assert set(sent(run, "a")) == {"w"} and set(sent(run, "bb")) == {"own", "w"}
+
+        # What does not fit the job keeps the update at home: the site is not asked to do without.
+        policy(made, "a", '[[filters]]\nname = "exclude_vars"\nvars = ["patients"]\n')
+        _, events = await made.run(job)
+        assert events[-1].kind == "run_failed" and "patients" in events[-1].data["error"]
+        policy(made, "a", '[[filters]]\nname = "exclude_vras"\nvars = ["own"]\n')
+        _, events = await made.run(job)
+        assert "this site cannot filter as it must" in events[-1].data["error"] and events[-1].data["site"] == "a"
