@@ -32,7 +32,7 @@ log = logging.getLogger("rondo.client")
 PATIENCE = 30.0  # seconds a waiting call may be held; up to a third less, or all clients of a server would ask at once
 SLACK = 15.0  # seconds more until the connection is taken for dead
 FAREWELL = 3.0  # seconds that saying goodbye may take
-QUICK = 0.1  # seconds of work during which the server need not be asked whether to go on with it
+QUICK = 0.5  # seconds of work during which the server need not be asked whether to go on with it
 
 
 async def join(kit: Kit, version: str, data: Path | None = None, stop: asyncio.Event | None = None) -> str:

@@ -21,7 +21,7 @@ log = logging.getLogger("rondo.client")
 
 SOON = 15.0  # seconds that a report may take
 OFTEN = 0.5  # seconds between two notes of the same phase
-LASTS = 0.25  # seconds until a note goes out: what is over sooner is no news
+LASTS = 0.5  # seconds until a note goes out: what is over sooner is no news
 LONGEST = 20_000  # characters of a traceback that travel
 
 

@@ -126,40 +126,50 @@ class Part:
         self._lock = threading.Lock()
 
     async def __aenter__(self) -> Part:
+        loop = asyncio.get_running_loop()
         try:
-            await asyncio.to_thread(self._open)
-            while await asyncio.to_thread(self._rehash):
-                pass
+            more = await loop.run_in_executor(None, self._open)
+            while more:
+                more = await loop.run_in_executor(None, self._rehash)
         except BaseException:
             await self.__aexit__()
             raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._closed:
+            return
         # Shielded: a second cancellation must not call this off and leave the file locked.
         await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self._close))
 
     def append(self, chunk: bytes) -> None:
         """Write, hash and check ``chunk`` (blocking). Raises ``ProtocolBroken`` when that is too much, ``NoSpace``."""
         with self._lock:
-            self._see_it_is_ours()
-            if self.done + len(chunk) > self.size:
-                self._path.unlink(missing_ok=True)
-                raise ProtocolBroken(f"more than the {self.size} bytes announced", where=self.name)
-            rest = memoryview(chunk)
-            with disk_errors(self._path, "write"):
-                while rest:
-                    rest = rest[os.pwrite(self._descriptor, rest, self.done + len(chunk) - len(rest)) :]
-                self._learn(chunk)
-                if self._marks:
-                    os.pwrite(self._descriptor, self.done.to_bytes(8, "little"), _mark_at(self.size) + _HERE)
+            self._append(chunk)
 
-    async def finish(self) -> FileInfo:
-        """The whole file under its own name. Raises ``ProtocolBroken`` where the digest is not the one announced."""
-        await asyncio.to_thread(self._finish)
+    def _append(self, chunk: bytes) -> None:
+        self._see_it_is_ours()
+        if self.done + len(chunk) > self.size:
+            self._path.unlink(missing_ok=True)
+            raise ProtocolBroken(f"more than the {self.size} bytes announced", where=self.name)
+        rest = memoryview(chunk)
+        with disk_errors(self._path, "write"):
+            while rest:
+                rest = rest[os.pwrite(self._descriptor, rest, self.done + len(chunk) - len(rest)) :]
+            self._learn(chunk)
+            if self._marks:
+                os.pwrite(self._descriptor, self.done.to_bytes(8, "little"), _mark_at(self.size) + _HERE)
+
+    async def finish(self, last: bytes = b"") -> FileInfo:
+        """Append the ``last`` chunk; the whole file under its own name. Leaving closes nothing more after that.
+
+        Raises what ``append`` raises, and ``ProtocolBroken`` where the digest is not the one announced.
+        """
+        await asyncio.get_running_loop().run_in_executor(None, self._finish, last)
         return FileInfo(self._into, self._file.digest, self.size)
 
-    def _open(self) -> None:
+    def _open(self) -> bool:
+        """Whether there is something here to hash."""
         before = _writing.get(self._path)
         if before is not None and self._takeover:
             before._close()
@@ -173,6 +183,7 @@ class Part:
             if not self._found and not self._marks and os.fstat(self._descriptor).st_size:
                 os.ftruncate(self._descriptor, 0)
             _writing[self._path] = self
+            return self._found > 0
 
     def _mark(self, descriptor: int) -> None:
         """Make a part of a spare: nothing of this file is here."""
@@ -212,9 +223,9 @@ class Part:
                 self._path.unlink(missing_ok=True)
                 raise
 
-    def _finish(self) -> None:
+    def _finish(self, last: bytes) -> None:
         with self._lock, disk_errors(self._into, "write"):
-            self._see_it_is_ours()
+            self._append(last)
             found = self._hasher.digest()
             if found != self._file.digest or self.done != self.size:
                 self._path.unlink(missing_ok=True)
@@ -225,9 +236,13 @@ class Part:
             os.replace(self._path, self._into)
             if self._durable:
                 sync(self._into)
+            self._let_go()
 
     def _close(self) -> None:
         with self._lock:
-            if not self._closed and self._descriptor >= 0:
-                os.close(self._descriptor)
-            self._closed = True
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if not self._closed and self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._closed = True

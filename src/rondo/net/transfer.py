@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from io import FileIO
 from pathlib import Path
 
 from rondo.base.errors import BadInput, Conflict, LedgerBusy, NotFound, ProtocolBroken, Unreachable
@@ -30,21 +31,28 @@ Progress = Callable[[int, int], None]  # bytes so far, bytes in all
 async def read_chunks(path: Path, offset: int = 0, progress: Progress | None = None) -> AsyncGenerator[bytes, None]:
     """The bytes of ``path`` from ``offset``. Raises ``BadInput`` for an offset behind its end."""
     loop = asyncio.get_running_loop()
-    with await asyncio.to_thread(path.open, "rb", buffering=0) as file:
-        size = file.seek(0, 2)
-        if not 0 <= offset <= size:
-            raise BadInput(f"byte {offset} of a file of {size} bytes was asked for", where=path.name)
-        file.seek(offset)
-        ahead = loop.run_in_executor(None, file.read, CHUNK)
-        try:
-            while chunk := await ahead:
-                ahead = loop.run_in_executor(None, file.read, CHUNK)
+    file, size, chunk = await loop.run_in_executor(None, _begin, path, offset)
+    with file:
+        while chunk:
+            offset += len(chunk)
+            ahead = loop.run_in_executor(None, file.read, CHUNK) if offset < size else None
+            try:
                 yield chunk
-                offset += len(chunk)
                 if progress:
                     progress(offset, size)
-        finally:
-            await ahead
+            finally:
+                chunk = await ahead if ahead else b""
+
+
+def _begin(path: Path, offset: int) -> tuple[FileIO, int, bytes]:
+    """The open file, its size, and its first chunk from ``offset``: all that there is of many."""
+    file = path.open("rb", buffering=0)
+    size = file.seek(0, 2)
+    if not 0 <= offset <= size:
+        file.close()
+        raise BadInput(f"byte {offset} of a file of {size} bytes was asked for", where=path.name)
+    file.seek(offset)
+    return file, size, file.read(CHUNK)
 
 
 async def receive(
@@ -59,8 +67,7 @@ async def receive(
     async with Part(into, file, check=check, durable=durable, takeover=True) as part:
         if part.done != offset:
             raise Conflict(f"{part.done} bytes are here, not {offset}", where=into.name, hint="offer the file again")
-        await _fill(part, chunks)
-        return await part.finish()
+        return await _fill(part, chunks)
 
 
 async def pull(
@@ -73,46 +80,58 @@ async def pull(
     """
     if file.content:
         return await asyncio.to_thread(keep, into, file)
-    if await asyncio.to_thread(is_whole, into, file):
-        return FileInfo(into, file.digest, file.size)
     while True:
-        found = part_size(into, file)
+        found = await asyncio.to_thread(_found, into, file)
+        if found is None:
+            return FileInfo(into, file.digest, file.size)
         try:
             async with Part(into, file) as part:
-                await _fetch(channel, file, part, backoff.tries(), progress)
-                return await part.finish()
+                return await _fetch(channel, file, part, backoff.tries(), progress)
         except ProtocolBroken:
             if not found:
                 raise  # otherwise what was here had been damaged, and is gone now
 
 
-async def _fetch(channel: Channel, file: pb.FileRef, part: Part, tries: Tries, progress: Progress | None) -> None:
+def _found(into: Path, file: pb.FileRef) -> int | None:
+    """How much of it is here as a part; None: all of it is here, under its name."""
+    return None if is_whole(into, file) else part_size(into, file)
+
+
+async def _fetch(channel: Channel, file: pb.FileRef, part: Part, tries: Tries, progress: Progress | None) -> FileInfo:
     while part.done < file.size:
         offset = part.done
         try:
             async with aclosing(channel.stream(PULL, pb.PullRequest(file=file, offset=offset))) as chunks:
-                await _fill(part, chunks, progress)
+                return await _fill(part, chunks, progress)
         except _AGAIN as error:
             if part.done > offset:
                 tries.progressed()
             await tries.pause(error)
+    return await part.finish()
 
 
-async def _fill(part: Part, chunks: AsyncIterator[bytes], progress: Progress | None = None) -> None:
-    """Append ``chunks``; each is written and hashed while the next one is on its way."""
+async def _fill(part: Part, chunks: AsyncIterator[bytes], progress: Progress | None = None) -> FileInfo:
+    """Append ``chunks``; each is written and hashed while the next one is on its way, the last with what makes the
+    file whole: a change of thread costs more than a small file does."""
     loop = asyncio.get_running_loop()
-    writing, seen = loop.run_in_executor(None, part.append, b""), part.done
+    writing, last, seen = None, b"", part.done
     try:
         async for chunk in chunks:
-            await writing
-            writing = loop.run_in_executor(None, part.append, chunk)
+            if writing:
+                await writing
+            if last:  # it was not: this one is too much
+                await loop.run_in_executor(None, part.append, last)
             seen += len(chunk)
+            last = chunk if seen == part.size else b""
+            writing = None if last else loop.run_in_executor(None, part.append, chunk)
             if progress:
                 progress(seen, part.size)
     finally:
-        await writing
-    if part.done < part.size:
+        if writing:
+            await writing
+    if seen < part.size:
         raise Unreachable(f"the transfer ended after {part.done} of {part.size} bytes", where=part.name)
+    return await part.finish(last)
 
 
 async def push(
