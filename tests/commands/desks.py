@@ -12,7 +12,7 @@ from rondo.base.errors import Conflict, NotFound, RondoError, Unreachable
 from rondo.base.options import Options
 from rondo.base.site import Site
 from rondo.commands import seam
-from rondo.commands.desk import ClientLine, RunLine, WaitingLine
+from rondo.commands.desk import ClientLine, RunLine, WaitingLine, WhenBusy
 from rondo.commands.rows import Facts, Problem, Row, Table, Text
 from rondo.policy import preview
 from tests.policy.policies import project1
@@ -156,13 +156,12 @@ class MemoryRuns:
     async def waiting(self) -> WaitingLine | None:
         return self.at.waits
 
-    async def start(self) -> int:
+    async def start(self, when_busy: WhenBusy) -> int:
         if self.at.number is None:
             raise Conflict("Please set a run number.")
         if (self.at.number, "server") not in self.at.deployed:
             raise Conflict("The server's MMAR does not exist. Please deploy it before start server.")
-        if self.at.under_way():
-            raise Conflict("Server training has already been started.")
+        self._see_free(when_busy)
         return self.at.add_run(number=self.at.number)
 
     async def start_client(self, client: str) -> None:
@@ -189,9 +188,14 @@ class MemoryRuns:
         self.at.known_runs[found.id - 1] = replace(found, state="aborted", error=error)
         return found.id
 
-    async def submit(self, folder: str) -> int:
+    async def submit(self, folder: str, when_busy: WhenBusy) -> int:
         await self.at.folders.staged(folder)
+        self._see_free(when_busy)
         return self.at.add_run("submitted", name=folder, number=len(self.at.known_runs) + 1)
+
+    def _see_free(self, when_busy: WhenBusy) -> None:
+        if self.at.under_way() and when_busy == "refuse":
+            raise Conflict("Server training has already been started.")
 
     async def models(self, run: int) -> list[Mapping[str, Any]]:
         return self.at.versions.get(run, [])

@@ -59,7 +59,7 @@ async def test_every_refusal_says_why(ledger: Ledger) -> None:
     assert await why("b") == "Contribution refused: it is for round 1, the current round is 2"
     await ledger.do(runs.set_participant, (run, "b"), "stopped", 6.0)
     assert await why("b", round=2) == f"Contribution refused: b takes no part in run {run}"
-    await ledger.do(runs.advance, run, runs.OPEN, "aborted")
+    await ledger.do(runs.advance, run, "aborted")
     assert await why("c", round=2) == f"Contribution refused: run {run} is over"
     assert [kept.client for kept in await ledger.do(rounds.accepted, key)] == ["a"]
     assert {row["client"] for row in await ledger.do(rounds.metric_rows, run)} == {"a"}, "the refused leave no metrics"

@@ -228,7 +228,7 @@ async def test_the_end_of_a_run_takes_what_it_left(yard: Yard) -> None:
         await yard.store.do(models.add, models.Model(run, version, file.digest, 1, is_kept, {}, {}, 1.0))
     for kind in ("progress", "update_accepted"):
         await yard.store.record(run, kind, {"client": "a"})
-    await yard.store.do(runs.advance, run, runs.OPEN, "failed")
+    await yard.store.do(runs.advance, run, "failed")
     before = yard.files()
     await sweep_after(yard.store, run)
     assert before - yard.files() == where(yard, update, late, made, forgotten)

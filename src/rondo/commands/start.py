@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from rondo.commands.desk import Desk
+import msgspec
+
+from rondo.commands.desk import Desk, WhenBusy
 from rondo.commands.rows import Facts, Row, Text
 from rondo.commands.seam import SERVER, Target, meant
 
@@ -18,13 +20,16 @@ ALIASES = ("start_app",)
 
 
 class Options(Target, frozen=True):
-    """``target``: server, client or all; ``names``: client instances, all where none is given."""
+    """``target``: server, client or all; ``names``: client instances, all where none is given. ``when_busy``: while
+    another run (or its validation) is under way, ``queue`` the server's or ``refuse`` it."""
+
+    when_busy: WhenBusy = msgspec.field(default="refuse", name="--when-busy")
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
     async def ask(site: str) -> AsyncIterator[Row]:
         if site == SERVER:
-            started = await desk.runs.start()
+            started = await desk.runs.start(options.when_busy)
             yield Text("Server training is starting....")
             yield Facts({"run": started})
         else:

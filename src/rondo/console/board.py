@@ -18,7 +18,6 @@ Data = Mapping[str, Any]
 Mark = Literal["", "good", "bad", "line"]
 
 KEPT = 200  # messages
-OPEN = ("submitted", "dispatching", "running", "validating")
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from rondo.base.clock import Clock, SystemClock
-from rondo.console.board import OPEN, Board, Event, Message, Seat, noted, step
+from rondo.console.board import Board, Event, Message, Seat, noted, step
+from rondo.rounds.states import OPEN
 
 SHOWN = 8  # messages
 BAR = 24  # characters of a full bar

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, or_, select, update
 
-from rondo.base.errors import RunAborted
+from rondo.base.errors import NotFound, RunAborted
 from rondo.ledger.ledger import Tx
 from rondo.ledger.prepared import Prepared
 from rondo.ledger.tables import deployments, packages, participants, runs, sessions
+from rondo.rounds import states
 from rondo.rounds.orders import TAKING_PART
 
-OPEN = ("submitted", "dispatching", "running", "validating")
+OPEN = states.OPEN
 
 _BY_ID = Prepared(select(runs).where(runs.c.id == bindparam("run")))
 _PARTICIPANT = Prepared(
@@ -46,7 +47,7 @@ class Run:
     id: int
     number: int
     name: str
-    state: str  # submitted, dispatching, running, validating, finished, aborted, failed
+    state: str  # one of rondo.rounds.states
     package: str
     package_size: int
     by: str
@@ -131,10 +132,10 @@ def next_number(tx: Tx) -> int:
     return highest + 1
 
 
-def advance(tx: Tx, run: int, before: Collection[str], after: str, **values: Any) -> bool:
-    """Compare-and-set: to ``after`` if the run is in one of ``before``; False when someone else was first."""
-    where = (runs.c.id == run, runs.c.state.in_(list(before)))
-    return tx.execute(update(runs).where(*where).values(state=after, **values)).rowcount == 1
+def advance(tx: Tx, run: int, state: str, **values: Any) -> bool:
+    """Compare-and-set: to ``state`` if the run is where that may follow; False when someone else was first."""
+    where = (runs.c.id == run, runs.c.state.in_(states.before(state)))
+    return tx.execute(update(runs).where(*where).values(state=state, **values)).rowcount == 1
 
 
 def see_open(tx: Tx, run: int) -> None:
@@ -217,18 +218,18 @@ def staged(tx: Tx, name: str) -> Package | None:
     return Package(**row._mapping) if row else None
 
 
+def see_staged(tx: Tx, name: str) -> Package:
+    """Raises ``NotFound`` for a folder that nobody has uploaded."""
+    found = staged(tx, name)
+    if found is None:
+        raise NotFound(f"no such folder: {name}", hint="upload_folder first")
+    return found
+
+
 def deploy(tx: Tx, deployment: Deployment) -> None:
     where = (deployments.c.number == deployment.number, deployments.c.target == deployment.target)
     tx.execute(delete(deployments).where(*where))
     tx.execute(insert(deployments).values(**deployment.__dict__))
-
-
-def undeploy(tx: Tx, deployment: Deployment, earlier: Deployment | None) -> None:
-    """Take a deployment back that did not reach its client; what was there before counts again."""
-    where = (deployments.c.number == deployment.number, deployments.c.target == deployment.target)
-    tx.execute(delete(deployments).where(*where))
-    if earlier is not None:
-        deploy(tx, earlier)
 
 
 def deployed(tx: Tx, number: int, target: str) -> Deployment | None:

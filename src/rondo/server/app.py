@@ -14,12 +14,11 @@ from rondo.base.clock import Clock, SystemClock
 from rondo.base.disk import disk_errors
 from rondo.base.errors import Conflict, RondoError
 from rondo.blobs import local
-from rondo.ledger import asks, events, runs
+from rondo.ledger import asks, events, runs, turns
 from rondo.ledger import rounds as round_rows
 from rondo.ledger import sessions as session_rows
 from rondo.ledger.bell import Bell
 from rondo.ledger.ledger import Ledger, Tx, sqlite_url
-from rondo.ledger.runs import OPEN
 from rondo.net import methods
 from rondo.net.calls import Handlers
 from rondo.net.kits import revocations
@@ -179,10 +178,7 @@ async def _take_up(store: Store, fresh: bool) -> None:
             this = round_rows.current(tx, run.id)
             found.append((run, this.round if this else None))
             if fresh:
-                runs.advance(tx, run.id, OPEN, "aborted", ended_at=now, error={"error": "abandoned by --fresh"})
-                events.record(
-                    tx, now, run.id, "run_aborted", {"error": "abandoned: the server was started with --fresh"}
-                )
+                turns.end(tx, now, run.id, "aborted", {"error": "abandoned: the server was started with --fresh"})
             else:
                 where = f"round {this.round}" if this else run.state
                 events.record(

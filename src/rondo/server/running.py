@@ -6,20 +6,19 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from rondo.base.errors import Conflict, NotFound
-from rondo.commands.desk import RunLine, WaitingLine
+from rondo.commands.desk import RunLine, WaitingLine, WhenBusy
 from rondo.jobs.job import Job, read_job
 from rondo.jobs.unpacked import unpack_once
-from rondo.ledger import events, models, rounds, runs
+from rondo.ledger import models, rounds, runs, turns
 from rondo.ledger.ledger import Tx
-from rondo.ledger.runs import OPEN, Deployment, Run
+from rondo.ledger.runs import Deployment, Run
 from rondo.rounds.events import Aborted, ClientJoined, ClientLeft
-from rondo.rounds.orders import TAKING_PART, failure
 from rondo.server.asking import Asking
 from rondo.server.dispatch import see_able
-from rondo.server.folders import RunFolders
 from rondo.server.runs import Runs
 from rondo.server.store import Store
 
@@ -27,10 +26,9 @@ from rondo.server.store import Store
 class RunDesk:
     """``user``: in whose name."""
 
-    def __init__(self, store: Store, live: Runs, folders: RunFolders, asking: Asking, user: str) -> None:
+    def __init__(self, store: Store, live: Runs, asking: Asking, user: str) -> None:
         self._store = store
         self._runs = live
-        self._folders = folders
         self._asking = asking
         self._user = user
 
@@ -70,119 +68,88 @@ class RunDesk:
         rows.extend(await self._store.read(rounds.metric_rows, run))
         return rows
 
-    async def submit(self, folder: str) -> int:
+    async def submit(self, folder: str, when_busy: WhenBusy) -> int:
         """A run of the staged job on every client."""
-        package = await self._store.read(runs.staged, folder)
-        if package is None:
-            raise NotFound(f"no such folder: {folder}", hint="upload_folder first")
-        staged, archive = self._store.folder / "transfer" / folder, self._store.blobs.local(package.digest)
-        await asyncio.to_thread(unpack_once, archive, package.digest, staged)  # as it is, unless a kill left it behind
-        job = await asyncio.to_thread(read_job, staged)
+        package = await self._store.read(runs.see_staged, folder)
+        job = await self._job(package.digest, self._store.folder / "transfer" / folder)
 
-        def write(tx: Tx) -> int:
+        def decide(tx: Tx) -> int:
+            if runs.see_staged(tx, folder) != package:
+                raise Conflict(f"{folder} was uploaded anew meanwhile", hint="submit it again")
             number, voucher = runs.next_number(tx), package.voucher
             where = Deployment(number, "server", folder, package.digest, package.size, 0.0, voucher)
-            return self._add(tx, job, where, "all")
+            return self._begin(tx, job, where, "all", when_busy)
 
-        return await self._submitted(write)
+        return await self._begun(decide)
 
-    async def start(self) -> int:
-        number = await self._folders.chosen()
-        deployment = await self._store.read(runs.deployed, number, "server")
-        if deployment is None:
-            raise Conflict("The server's MMAR does not exist. Please deploy it before start server.")
-        job = await asyncio.to_thread(read_job, self._store.run_folder(number) / "mmar_server")
+    async def start(self, when_busy: WhenBusy) -> int:
+        deployment = await self._store.read(turns.to_start)
+        job = await self._job(deployment.package, self._store.run_folder(deployment.number) / "mmar_server")
 
-        def write(tx: Tx) -> int:
-            under_way = runs.open_runs(tx)
-            if under_way:
-                raise Conflict(f"Server training has already been started: run {under_way[0].id}.", hint="abort server")
-            return self._add(tx, job, deployment, "named")
+        def decide(tx: Tx) -> int:
+            if turns.to_start(tx) != deployment:
+                raise Conflict("another run number or job was chosen meanwhile", hint="start again")
+            return self._begin(tx, job, deployment, "named", when_busy)
 
-        return await self._submitted(write)
+        return await self._begun(decide)
 
-    def _add(self, tx: Tx, job: Job, where: Deployment, invites: str) -> int:
-        now, server = self._store.clock.now(), job.server
+    async def _job(self, digest: str, folder: Path) -> Job:
+        """The job of this package, which lies in ``folder`` (unless a kill left it behind)."""
+
+        async def read() -> Job:
+            await asyncio.to_thread(unpack_once, self._store.blobs.local(digest), digest, folder)
+            return await asyncio.to_thread(read_job, folder)
+
+        return await self._store.in_folders(read)
+
+    def _begin(self, tx: Tx, job: Job, where: Deployment, invites: str, when_busy: WhenBusy) -> int:
+        server = job.server
         values = {
-            "number": where.number, "name": job.name, "state": "submitted", "package": where.package,
-            "package_size": where.package_size, "by": self._user, "invites": invites, "created_at": now,
-            "start_round": server.start_round, "num_rounds": server.num_rounds,
+            "number": where.number, "name": job.name, "package": where.package, "package_size": where.package_size,
+            "by": self._user, "invites": invites, "start_round": server.start_round, "num_rounds": server.num_rounds,
             "min_clients": server.min_clients, "max_clients": server.max_clients,
             "seed": server.seed or secrets.token_hex(16), "voucher": where.voucher,
         }  # fmt: skip
-        run = runs.add(tx, values)
-        data = {"job": job.name, "number": where.number, "rounds": server.num_rounds, "by": self._user}
-        events.record(tx, now, run, "run_submitted", data)
-        return run
+        return turns.begin(tx, self._store.clock.now(), values, waits=when_busy == "queue")
 
-    async def _submitted(self, write: Callable[[Tx], int]) -> int:
-        run = await self._store.do(write)
+    async def _begun(self, decide: Callable[[Tx], int]) -> int:
+        run = await self._store.do(decide)
         self._store.bell.ring("runs")
         return run
 
     async def start_client(self, client: str) -> None:
-        run = 0
+        now, run = self._store.clock.now(), 0
 
         def invite(tx: Tx) -> None:
             nonlocal run
-            under_way = runs.open_runs(tx)
-            if not under_way:
-                raise Conflict("Server training has not started.", hint="start server first")
-            deployment = runs.deployed(tx, under_way[0].number, client)
-            if deployment is None:
-                raise Conflict(f"mmar_{client} does not exist. Please deploy it before start client.")
-            part = runs.participant(tx, under_way[0].id, client)
-            if part is not None and part.state in TAKING_PART:
-                raise Conflict("Client already in training.")
-            if runs.is_full(tx, under_way[0]):
-                raise Conflict(f"{under_way[0].max_clients} clients take part already: the job's max_clients")
-            see_able(tx, self._store.run_folder(under_way[0].number) / "mmar_server", client)
-            run = under_way[0].id
-            runs.invite(tx, run, client, deployment, self._store.clock.now())
+            asked = turns.invite(tx, now, client)
+            see_able(tx, self._store.run_folder(asked.number) / "mmar_server", client)
+            run = asked.id
 
         def taken(tx: Tx) -> bool:
             part = runs.participant(tx, run, client)
             return part is not None and part.state != "invited"
 
         def withdraw(tx: Tx) -> None:
-            if run and not taken(tx):
-                runs.set_participant(tx, (run, client), "stopped", self._store.clock.now(), {"error": "No replies"})
+            turns.withdraw(tx, self._store.clock.now(), run, client, now)
 
         await self._asking.order(client, invite, taken, withdraw)
         self._runs.tell(run, ClientJoined(client))
 
     async def abort_client(self, client: str) -> None:
-        def write(tx: Tx) -> int:
-            engaged = runs.engagement(tx, client)
-            if engaged is None or engaged[1].state not in TAKING_PART:
-                raise Conflict("Client training is not running.")
-            now = self._store.clock.now()
-            runs.set_participant(tx, (engaged[0].id, client), "stopped", now, {"error": f"aborted by {self._user}"})
-            return engaged[0].id
-
-        run = await self._store.do(write)
+        run = await self._store.do(turns.stop, self._store.clock.now(), client, self._user)
         self._runs.tell(run, ClientLeft(client))
         self._store.bell.ring(f"client:{client}")
 
     async def abort(self, run: int | None) -> int:
         """The run under way where no id is given. It is over in the ledger at once, whatever befalls its driver."""
-        why = failure(f"aborted by {self._user}")
-
-        def write(tx: Tx) -> int:
-            wanted = [line for line in runs.open_runs(tx) if run is None or line.id == run]
-            if not wanted:
-                raise Conflict("Server training is not running." if run is None else f"run {run} is not open")
-            now = self._store.clock.now()
-            runs.advance(tx, wanted[0].id, OPEN, "aborted", ended_at=now, error=why)
-            events.record(tx, now, wanted[0].id, "run_aborted", why)
-            return wanted[0].id
 
         async def end() -> int:
-            found = await self._store.do(write)
-            self._runs.tell(found, Aborted(why["error"]))
-            self._store.bell.ring(f"run:{found}")
-            await self._store.wake_participants(found)
-            return found
+            found = await self._store.do(turns.abort, self._store.clock.now(), run, self._user)
+            self._runs.tell(found.id, Aborted(f"aborted by {self._user}"))
+            self._store.bell.ring(f"run:{found.id}")
+            await self._store.wake_participants(found.id)
+            return found.id
 
         return await asyncio.shield(end())  # also where the admin does not wait for it
 

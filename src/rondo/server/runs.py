@@ -6,18 +6,19 @@ import asyncio
 import logging
 import random
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rondo.base.errors import MachineFault, WorkerDied
 from rondo.jobs.job import Job, read_job
 from rondo.jobs.unpacked import unpack_once
-from rondo.ledger import events as event_rows
 from rondo.ledger import models as model_rows
 from rondo.ledger import rounds as round_rows
 from rondo.ledger import runs as rows
+from rondo.ledger import turns
 from rondo.ledger.ledger import Tx
-from rondo.ledger.runs import OPEN, Run
+from rondo.ledger.runs import Run
 from rondo.ledger.sessions import Session
 from rondo.net.retry import Backoff
 from rondo.rounds import events as e
@@ -129,7 +130,8 @@ class Runs:
 
     async def _play(self, run: Run) -> None:
         folder, code = self._store.run_folder(run.number), self._code(run)
-        await asyncio.to_thread(unpack_once, self._store.blobs.local(run.package), run.package, code)
+        unpacked = partial(asyncio.to_thread, unpack_once, self._store.blobs.local(run.package), run.package, code)
+        await self._store.in_folders(unpacked)
         job = read_job(code)
         workflow = Workflow(run.start_round, run.num_rounds, job.server.final_validation)
         step = workflow.resume(*await self._store.read(_progress, run))
@@ -148,7 +150,7 @@ class Runs:
         workflow = Workflow(run.start_round, run.num_rounds, job.server.final_validation)
         while step.task != "finish":
             if step.task == "validate":
-                await self._advance(run, "running", "validating")
+                await self._advance(run, "validating")
             await self._conduct(run, TrainingRound(self._store, run, job, worker, step))
             step = workflow.after(step)
 
@@ -161,7 +163,7 @@ class Runs:
         await Conductor(self.round, self._mailbox, stage).play(news)
 
     async def _dispatch(self, run: Run, job: Job) -> None:
-        await self._advance(run, "submitted", "dispatching")
+        await self._advance(run, "dispatching")
         if run.invites == "all" and run.state in ("submitted", "dispatching"):
             self._dispatching = True
             try:
@@ -169,31 +171,18 @@ class Runs:
                 await self._conduct(run, Dispatch(self._store, run, job, welcome))
             finally:
                 self._dispatching = False
-        await self._advance(run, "dispatching", "running")
+        await self._advance(run, "running")
 
     # ---- states
 
-    async def _advance(self, run: Run, before: str, after: str) -> None:
-        now = self._store.clock.now()
-
-        def write(tx: Tx) -> None:
-            started = {"started_at": now} if after == "running" else {}
-            if rows.advance(tx, run.id, (before,), after, **started):
-                event_rows.record(tx, now, run.id, f"run_{after}", {"round": run.start_round, "rounds": run.num_rounds})
-
-        await self._store.do(write)
+    async def _advance(self, run: Run, state: str) -> None:
+        await self._store.do(turns.advance, self._store.clock.now(), run, state)
 
     async def _end(self, run: Run, state: str, why: dict[str, Any] | None) -> None:
-        now = self._store.clock.now()
-
-        def write(tx: Tx) -> list[rows.Participant]:
-            if rows.advance(tx, run.id, OPEN, state, ended_at=now, error=why):
-                event_rows.record(tx, now, run.id, f"run_{state}", why or {})
-            return rows.taking_part(tx, run.id)
-
-        parts = await self._store.do(write)
-        self._store.bell.ring("runs", f"run:{run.id}", *(f"client:{part.client}" for part in parts))
-        if state == "finished":
+        ended = await self._store.do(turns.end, self._store.clock.now(), run.id, state, why)
+        self._store.bell.ring("runs", f"run:{run.id}")
+        await self._store.wake_participants(run.id)
+        if ended and state == "finished":
             log.info("Server training has stopped. Run %d finished.", run.number)
         await sweep_after(self._store, run.id)
 

@@ -51,15 +51,19 @@ class Staging:
 
         name = offer.package.name
         staged = self._store.folder / "transfer" / name
-        try:
+
+        async def stage() -> None:
             await asyncio.to_thread(unpack_once, part, offer.file.digest, staged, check)
+            await asyncio.to_thread(self._store.blobs.adopt, part, offer.file.digest)
+            now, voucher = self._store.clock.now(), offer.package.voucher
+            package = runs.Package(name, offer.file.digest, offer.file.size, session.instance, now, voucher)
+            await self._store.do(runs.stage, package)
+
+        try:
+            await self._store.in_folders(stage)
         except BadInput as error:  # where the file is spooled says nothing to its sender
             where = f"package {name}" if error.where.startswith(str(self._store.folder)) else error.where
             raise BadInput(error.what, where=where, hint=error.hint) from None
-        await asyncio.to_thread(self._store.blobs.adopt, part, offer.file.digest)
-        now, voucher = self._store.clock.now(), offer.package.voucher
-        package = runs.Package(name, offer.file.digest, offer.file.size, session.instance, now, voucher)
-        await self._store.do(runs.stage, package)
 
 
 def _check_folder_name(name: str) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -28,6 +29,7 @@ class Store:
     folder: Path  # the server's workspace
     room: Room  # on the disk of the workspace
     durable: bool = False  # what counts survives a loss of power, not only the end of this process
+    _unpacking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def do(self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """One transaction; whoever follows events is woken after it."""
@@ -45,6 +47,16 @@ class Store:
     async def wake_participants(self, run: int) -> None:
         """Ring for every client of ``run``: its waiting call is answered anew."""
         self.bell.ring(*(f"client:{p.client}" for p in await self.read(runs.taking_part, run)))
+
+    async def in_folders(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Change what lies in the staging area or a run folder: one after the other, each to its end, also where
+        whoever asked for it waits no more."""
+
+        async def alone() -> T:
+            async with self._unpacking:
+                return await work()
+
+        return await asyncio.shield(alone())
 
     def run_folder(self, number: int) -> Path:
         return self.folder / f"run_{number}"
