@@ -262,19 +262,6 @@ def test_clients_are_shut_down_before_the_server(desk: MemoryDesk) -> None:
 # ---- runs ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_new_run_waits_for_the_one_under_way_or_is_refused(desk: MemoryDesk) -> None:
-    started(desk)
-    desk.packages |= {"job"}
-    with pytest.raises(Conflict, match="already been started"):
-        typed(desk, "start server")
-    with pytest.raises(Conflict, match="already been started"):
-        typed(desk, "submit_job job --when-busy refuse")
-    for line in ("submit_job job", "start server --when-busy queue", "submit_job --when-busy queue job"):
-        assert facts(typed(desk, line))["run"] == len(desk.known_runs)
-    with pytest.raises(BadInput, match="when-busy"):
-        typed(desk, "submit_job job --when-busy perhaps")
-
-
 def test_a_job_is_submitted_by_its_folder(desk: MemoryDesk) -> None:
     desk.add_run("finished")
     rows = typed(desk, "submit_job ./jobs/job/")
