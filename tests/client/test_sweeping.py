@@ -37,12 +37,15 @@ def test_after_a_kill_what_was_half_made_goes_and_what_can_be_gone_on_with_stays
         first.remember("a", "token")
         second.remember("a_1", "token")  # another client from the same kit, at work
         stays = put(tmp_path, *KEPT, "cache/a/0123", "cache/a/4567.part", "cache/a/packages/89ab.part")
-        stays |= put(tmp_path, "run_1/.mmar_a_1.new/job.toml", "run_1/..mmar_a_1.new.xyz.part/job.toml")
+        stays |= put(
+            tmp_path, "run_1/.mmar_a_1.new/job.toml", "run_1/..mmar_a_1.new.xyz.part/job.toml", ".run_3.a_1.gone/x"
+        )
         put(
             tmp_path, "cache/a/a.update", "cache/a/a.filtered", "cache/a/.a.update.17.part", f"cache/a/{SPARE}",
             "cache/a/made/a.update", "cache/a/made/tmp/x",
             "run_1/.mmar_a.new/job.toml", "run_2/..mmar_a.new.x_1.part/job.toml", "run_2/..mmar_a.digest.17.part",
-            "cache/a_2/0123", "run_2/.mmar_a_2.new/job.toml",  # of a client that there is no more
+            "cache/a_2/0123", "run_2/.mmar_a_2.new/job.toml",
+            ".run_3.a.gone/job.toml", ".run_3.a_2.gone/x",  # of a client that there is no more
         )  # fmt: skip
         with caplog.at_level(logging.INFO):
             sweep_at_log_in(tmp_path, "a")

@@ -122,6 +122,12 @@ class MemoryFolders:
         self.at.numbers.add(number)
         return existed
 
+    async def delete_number(self, number: int) -> None:
+        if any(run.number == number and run.state in OPEN for run in self.at.known_runs):
+            raise Conflict("Current running run_number can not be deleted.")
+        self.at.numbers.discard(number)
+        self.at.number = None if self.at.number == number else self.at.number
+
     async def staged(self, folder: str) -> str:
         if folder not in self.at.packages:
             raise NotFound(f"no such folder: {folder}", hint="upload_folder first")
@@ -235,6 +241,13 @@ def typed(desk: seam.Desk, line: str) -> list[Row]:
         return [row async for row in module.run(desk, options)]
 
     return asyncio.run(answers())
+
+
+def started(desk: MemoryDesk) -> MemoryDesk:
+    """Clara's way from a staged job to a training client ``a``."""
+    for line in ("set_run_number 1", "deploy job server", "deploy job client", "start server", "start client a"):
+        typed(desk, line)
+    return desk
 
 
 def texts(rows: list[Row]) -> list[str]:

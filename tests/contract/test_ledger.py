@@ -8,11 +8,11 @@ import pytest
 from sqlalchemy import inspect
 
 from rondo.base.errors import Conflict, RunAborted
-from rondo.ledger import asks, events, runs, sessions
+from rondo.ledger import asks, events, models, numbers, runs, sessions, turns
 from rondo.ledger.ledger import Ledger, Tx
 from rondo.ledger.runs import Deployment, Package
 from rondo.ledger.tables import metadata
-from tests.ledger.rows import JOB, add_run, ask, session
+from tests.ledger.rows import JOB, add_model, add_run, ask, session
 
 # ---- transactions -------------------------------------------------------------------------------------------------
 
@@ -136,14 +136,40 @@ async def test_a_client_is_given_what_was_deployed_to_it_or_what_its_run_needs(l
     assert [await ledger.do(runs.given, client, JOB.digest) for client in "ab"] == [False, True]
 
 
+async def test_a_run_number_that_is_deleted_leaves_its_runs_as_history(ledger: Ledger) -> None:
+    def made(tx: Tx) -> list[str]:
+        first, second, other = add_run(tx, "finished"), add_run(tx, "failed"), add_run(tx, "finished", number=2)
+        for run, version, digest in ((first, 0, "old"), (first, 1, "both"), (second, 0, "new"), (other, 0, "both")):
+            add_model(tx, run, version, digest, digest)
+        runs.deploy(tx, Deployment(1, "a", "job", JOB.digest, JOB.size, 1.0))
+        events.put_setting(tx, turns.NUMBER, "1")
+        return numbers.forget(tx, 1, 5.0)
+
+    assert await ledger.do(made) == ["new", "old"]  # what run 2 keeps stays
+    assert {(run.id, run.number) for run in await ledger.do(runs.listed)} == {(1, -1), (2, -1), (3, 2)}
+    assert [model.kept for run in (1, 2, 3) for model in await ledger.do(models.of_run, run)] == [False] * 3 + [True]
+    assert not await ledger.do(runs.number_exists, 1) and await ledger.do(runs.deployed, 1, "a") is None
+    assert await ledger.do(events.setting, turns.NUMBER) == ""
+    assert await ledger.do(numbers.forget, 1, 6.0) == []  # again: there is nothing more to forget
+
+
+@pytest.mark.parametrize("state", runs.OPEN)
+async def test_a_run_number_in_use_is_not_deleted(ledger: Ledger, state: str) -> None:
+    run = await ledger.do(add_run, state)
+    with pytest.raises(Conflict, match=r"Current running run_number can not be deleted\."):
+        await ledger.do(numbers.forget, 1, 5.0)
+    found = await ledger.do(runs.get, run)
+    assert found is not None and found.number == 1
+
+
 # ---- questions ----------------------------------------------------------------------------------------------------
 
 
 async def test_a_question_is_answered_or_withdrawn(ledger: Ledger, other: Ledger) -> None:
     await ledger.do(asks.put, ask("q"))
-    counts, _ = await asyncio.gather(other.do(asks.answer, "q", "a", {"text": "done"}), ledger.do(asks.withdraw, "q"))
+    counts, _ = await asyncio.gather(other.do(asks.answer, "q", "a", {"text": "done"}), ledger.do(asks.withdraw))
     assert counts == (await ledger.do(asks.answered, "q") is not None)
-    await other.do(asks.withdraw, "q")
+    await other.do(asks.withdraw)
     assert not await ledger.do(asks.answer, "q", "a", {"text": "again"})
     assert counts == (await ledger.do(asks.answered, "q") is not None), "how it ended does not change"
 

@@ -36,6 +36,7 @@ def sweep_at_log_in(workspace: Path, instance: str) -> None:
     cache = workspace / "cache"
     gone = [folder for folder in entries(cache) if folder.name not in others | {instance}]
     gone += [file for file in entries(cache / instance) if file.name.startswith((".", MADE, f"{instance}."))]
+    gone += [run for run in workspace.glob(".run_*.gone") if _deleting(run) not in others]
     gone += [file for file in _half_unpacked(workspace) if _owner(file) not in others]
     _remove(workspace, "left behind", gone)
 
@@ -65,6 +66,11 @@ def _half_unpacked(workspace: Path) -> Iterator[Path]:
 def _owner(half: Path) -> str:
     found = _HALF.fullmatch(half.name)
     return next((name for name in found.groups() if name), "") if found else ""
+
+
+def _deleting(hidden: Path) -> str:
+    """The client in whose name a run's folder is being deleted (``delete_run_number``)."""
+    return hidden.name.split(".", 2)[2].removesuffix(".gone")
 
 
 def _remove(workspace: Path, why: str, paths: Iterable[Path]) -> None:

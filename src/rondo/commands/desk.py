@@ -96,6 +96,12 @@ class Folders(Protocol):
     async def set_number(self, number: int) -> bool:
         """True where the number was used before."""
 
+    async def delete_number(self, number: int) -> None:
+        """Nothing is deployed to it any more, no model made in it is kept. Raises ``Conflict`` while it is in use.
+
+        The folders themselves are each site's.
+        """
+
     async def staged(self, folder: str) -> str:
         """Where the staged folder lies, for people."""
 

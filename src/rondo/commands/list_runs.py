@@ -20,11 +20,15 @@ async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
     yield Table(
         ["RUN", "NUMBER", "JOB", "STATE", "ROUND", "BY", "ERROR"],
         [
-            [r.id, r.number, r.name, r.state, _round(r), r.by, str(r.error.get("error", "")) if r.error else ""]
+            [r.id, _number(r), r.name, r.state, _round(r), r.by, str(r.error.get("error", "")) if r.error else ""]
             for r in lines
         ],
     )
     yield Facts({"runs": [msgspec.to_builtins(r) for r in lines]})
+
+
+def _number(line: RunLine) -> int | str:
+    return line.number if line.number > 0 else f"{-line.number} (deleted)"
 
 
 def _round(line: RunLine) -> str:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from rondo.base.errors import BadInput
 from rondo.base.options import Options as BaseOptions
+from rondo.commands._numbers import run_number
 from rondo.commands.desk import Desk
 from rondo.commands.rows import Facts, Row, Text
 
 PERMISSION = "TRAIN"
 SCOPE = "training"
 EXAMPLE = "1"
-MOST = 10**9  # it travels in 32 bits
 
 
 class Options(BaseOptions, frozen=True):
@@ -25,14 +24,7 @@ class Options(BaseOptions, frozen=True):
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
-    try:
-        number = int(options.run_number)
-    except ValueError:
-        raise BadInput("run number must be an integer.") from None
-    if number <= 0:
-        raise BadInput("run number must be > 0.")
-    if number > MOST:
-        raise BadInput(f"run number must be at most {MOST}.")
+    number = run_number(options.run_number)
     existed = await desk.folders.set_number(number)
     if existed:
         yield Text(f"run number already exists. Set the FL run number to {number}.")

@@ -45,7 +45,7 @@ _DEPLOYED_TO = Prepared(
 @dataclass(frozen=True)
 class Run:
     id: int
-    number: int
+    number: int  # below 0 where the folder of that number was deleted
     name: str
     state: str  # one of rondo.rounds.states
     package: str

@@ -6,7 +6,7 @@ import asyncio
 
 from rondo.base.errors import RondoError
 from rondo.jobs.unpacked import unpack_once
-from rondo.ledger import events, runs, turns
+from rondo.ledger import events, numbers, runs, turns
 from rondo.ledger.runs import Deployment
 from rondo.server.asking import Asking
 from rondo.server.store import Store
@@ -31,6 +31,10 @@ class RunFolders:
         existed = existed or folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         return existed
+
+    async def delete_number(self, number: int) -> None:
+        for digest in await self._store.do(numbers.forget, number, self._store.clock.now()):
+            await asyncio.to_thread(self._store.blobs.delete, digest)
 
     async def deploy_server(self, folder: str) -> None:
         await self._deploy(folder, "server")

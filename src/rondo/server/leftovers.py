@@ -123,6 +123,8 @@ def staging(folder: Path) -> Iterator[Seen]:
 
 def run_folders(folder: Path) -> Iterator[Seen]:
     """What was being written in the run folders by a process that was killed."""
+    for deleted in folder.glob(".run_*.gone"):
+        yield deleted, size_of(deleted), "run folders that were being deleted", lambda _: None
     for run in folder.glob("run_*"):
         for entry in entries(run):
             if _HALF.fullmatch(entry.name):
