@@ -18,6 +18,8 @@ from rondo.base.options import Options as BaseOptions
 from rondo.jobs.task import Site, Task, Update
 from rondo.trainers.seam import Model, named
 
+RANKS = True  # it may run in several processes that torchrun started
+
 
 class Options(BaseOptions, frozen=True):
     """``class`` is "module:Class" of the job; ``args`` go to it by name."""

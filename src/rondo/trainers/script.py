@@ -17,6 +17,8 @@ from rondo.base.errors import BadInput
 from rondo.base.options import Options as BaseOptions
 from rondo.jobs.task import Site
 
+RANKS = True  # it may run in several processes that torchrun started
+
 
 class Options(BaseOptions, frozen=True):
     """``script``: a file of the job, relative to its folder. ``args``: what it finds in ``sys.argv[1:]``."""

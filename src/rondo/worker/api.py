@@ -11,6 +11,7 @@ and ``submit`` prints a line and writes no file. In a federation the argument is
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -116,6 +117,8 @@ def _alone(start: Mapping[str, Any] | None) -> Iterator[JoinedTask]:
 
 
 def _show(update: Update) -> None:
+    if os.environ.get("RANK", "0") != "0":  # one of several that torchrun started: the first one talks
+        return
     numbers = {**update.metrics, **update.local_metrics}
     shown = []
     for name, value in numbers.items():

@@ -52,6 +52,27 @@ async def receive(reader: asyncio.StreamReader) -> dict[str, Any] | None:
         return None
 
 
+def take(end: socket.socket) -> dict[str, Any] | None:
+    """The next message of a blocking socket; ``None`` when the other end is gone. Raises ``ProtocolBroken``."""
+    head = _exactly(end, 4)
+    body = _exactly(end, _length(int.from_bytes(head, "big"))) if head else None
+    return None if body is None else _decode(body)
+
+
+def _exactly(end: socket.socket, size: int) -> bytearray | None:
+    body = bytearray(size)
+    view = memoryview(body)
+    while view:
+        try:
+            count = end.recv_into(view)
+        except ConnectionError:
+            return None
+        if count == 0:
+            return None
+        view = view[count:]
+    return body
+
+
 class Channel:
     """The child's end: ``next`` takes a request, ``answer`` answers it, ``progress`` may be told meanwhile.
 
@@ -67,9 +88,7 @@ class Channel:
 
     def next(self) -> dict[str, Any] | None:
         """The next request; ``None`` when there is no more to do. Raises ``ProtocolBroken``."""
-        head = self._exactly(4)
-        body = self._exactly(_length(int.from_bytes(head, "big"))) if head else None
-        request = None if body is None else _decode(body)
+        request = take(self._end)
         if request is None or request.get("do") == "close":
             return None
         self.asked = request
@@ -87,16 +106,3 @@ class Channel:
             if self.asked is not None and now - self._told >= _PROGRESS_GAP:
                 self._told = now
                 self._end.sendall(encode({"say": "progress", "fraction": fraction, "detail": detail}))
-
-    def _exactly(self, size: int) -> bytearray | None:
-        body = bytearray(size)
-        view = memoryview(body)
-        while view:
-            try:
-                count = self._end.recv_into(view)
-            except ConnectionError:
-                return None
-            if count == 0:
-                return None
-            view = view[count:]
-        return body

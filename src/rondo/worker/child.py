@@ -65,6 +65,11 @@ class Child:
 
     def _do(self, request: Request) -> dict[str, Any] | int:
         match request["do"]:
+            case "open" if request.get("ranks", 1) > 1:
+                ranks = _lazy("ranks")
+                ranks.see_it_can(request["job"]["name"])
+                status: int = ranks.Ranks(self._channel, request["ranks"], self._code).serve(request)
+                return status
             case "open" if request["kind"] == "train":
                 return self._open_trainer(request)
             case "open":
@@ -89,8 +94,8 @@ class Child:
         module = rooms.pick("rondo.trainers", job["name"])
         trainer = module.build(decode(module.Options, job["options"], f"trainer {job['name']}"), site)
         if hasattr(trainer, "run"):
-            status: int = _lazy("program").Program(self._channel, site, self._code).run(trainer.run)
-            return status
+            left: int = _lazy("program").Program(self._channel, site, self._code).run(trainer.run)
+            return left
         self._site, self._trainer = site, trainer
         return {"say": "ready"}
 

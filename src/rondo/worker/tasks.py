@@ -66,7 +66,10 @@ def measured(samples: Any, metrics: Any) -> dict[str, Any]:
 
 
 def hand_in(update: Update, request: Mapping[str, Any], model: Layout) -> dict[str, Any]:
-    """Check all of ``update``, write its tensors to ``request["out"]``, and describe it."""
+    """Check all of ``update``, write its tensors to ``request["out"]``, and describe it.
+
+    A rank that is to be ``silent`` writes nothing: the first one's update is that of all.
+    """
     if update.kind not in ("weights", "diff"):
         raise BadInput(f"must be 'weights' or 'diff', got {update.kind!r}", where="kind")
     fields = {
@@ -75,6 +78,8 @@ def hand_in(update: Update, request: Mapping[str, Any], model: Layout) -> dict[s
         "steps": checked_steps(update.steps),
         "kind": update.kind,
     }
+    if request.get("silent"):
+        return fields
     file = write_tensors(update.tensors, Path(request["out"]), model=model)
     return {"path": str(file.path), "digest": file.digest, "size": file.size, **fields}
 

@@ -1,0 +1,105 @@
+"""Several processes that train as one, with real torchrun and real gloo: what they answer, and what befalls them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from rondo.worker.host import TaskFailed, Worker, open_worker
+from tests.worker.jobs import Bench, training
+
+TOGETHER = """
+import os
+import numpy as np
+import torch
+import torch.distributed as dist
+import rondo
+
+dist.init_process_group("gloo")
+rank, world = dist.get_rank(), dist.get_world_size()
+for task in rondo.join():
+    share = torch.tensor([float(rank + 1)])
+    dist.all_reduce(share)
+    print(f"rank {rank} of {world} in round {task.round}", flush=True)
+    if task.round == 1 and rank == 1:
+        raise ValueError("rank 1 cannot")
+    if task.round == 2 and rank == 1:
+        os.kill(os.getpid(), 9)
+    dist.barrier()
+    weights = {name: value + share.item() for name, value in task.model.items()}
+    task.submit(weights, samples=world, metrics={"rank": rank})
+"""
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+def family(worker: Worker) -> list[psutil.Process]:
+    return psutil.Process(worker.pid).children(recursive=True)
+
+
+async def test_a_script_trains_in_two_processes(bench: Bench) -> None:
+    """All ranks are at it, rank 0 answers; one that raises or dies fails the task, and the next task runs."""
+    bench.write("script.py", TOGETHER)
+    async with open_worker(bench.spec()) as worker:
+        assert await worker.ask(bench.open("script", script="script.py") | {"ranks": 2}) == {"say": "ready"}
+        answer = await worker.ask(bench.train(0))
+        assert (answer["samples"], answer["metrics"]) == (2.0, {"rank": 0.0})
+        assert bench.result()["b"] == 0.5 + 1 + 2  # of both ranks
+        assert {"rank 0 of 2 in round 0", "rank 1 of 2 in round 0"} <= set(printed(bench))
+
+        with pytest.raises(TaskFailed, match="rank 1 of 2: ValueError: rank 1 cannot") as raised:
+            await worker.ask(bench.train(1))
+        assert raised.value.file == "script.py" and "rank 1 cannot" in raised.value.traceback
+
+        with pytest.raises(TaskFailed, match="rank 1 of 2 ended without an answer"):
+            await worker.ask(bench.train(2))
+
+        assert (await worker.ask(bench.train(3)))["say"] == "done"
+        left = family(worker)
+        assert len(left) > 3  # worker, torchrun, two ranks
+    assert not psutil.wait_procs(left, timeout=5)[1]
+
+
+def printed(bench: Bench) -> list[str]:
+    return [line.rpartition("| ")[2] for line in bench.log.read_text().splitlines()]
+
+
+async def test_two_such_clients_live_on_one_host(bench: Bench, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = Bench(tmp_path / "other")
+    for one in (bench, other):
+        one.write("script.py", TOGETHER)
+    opening = {"ranks": 2}
+    async with open_worker(bench.spec()) as a, open_worker(other.spec()) as b:
+        for worker, one in ((a, bench), (b, other)):
+            assert await worker.ask(one.open("script", script="script.py") | opening) == {"say": "ready"}
+        for worker, one in ((a, bench), (b, other)):
+            assert (await worker.ask(one.train(0)))["samples"] == 2.0
+
+
+async def test_a_trainer_class_is_called_on_every_rank(bench: Bench) -> None:
+    body = "rank = int(os.environ['RANK'])\nprint('at rank', rank, flush=True)\nreturn dict(model), 1, {'rank': rank}"
+    bench.write("user.py", training(body))
+    async with open_worker(bench.spec()) as worker:
+        assert await worker.ask(bench.open(**{"class": "user:Trainer"}) | {"ranks": 2}) == {"say": "ready"}
+        assert (await worker.ask(bench.train()))["local_metrics"] == {"rank": 0.0}
+    assert {"at rank 0", "at rank 1"} <= set(printed(bench))
+
+
+@pytest.mark.parametrize(
+    ("trainer", "text", "says"),
+    [
+        ("sklearn", "", "gpus: the trainer sklearn trains in one process"),
+        ("function", "import no_such_module", "rank [01] of 2: ModuleNotFoundError: No module named 'no_such_module'"),
+    ],
+)
+async def test_what_cannot_begin_is_told(bench: Bench, trainer: str, text: str, says: str) -> None:
+    bench.write("user.py", text)
+    async with open_worker(bench.spec()) as worker:
+        with pytest.raises(TaskFailed, match=says):
+            await worker.ask(bench.open(trainer, **{"class": "user:Trainer"}) | {"ranks": 2})
