@@ -36,6 +36,7 @@ class MemoryDesk:
     versions: dict[int, list[Mapping[str, Any]]] = field(default_factory=dict)
     scalars: dict[int, list[Mapping[str, Any]]] = field(default_factory=dict)
     stopped: bool = False
+    gpus: dict[str, int] = field(default_factory=dict)  # by client, as it was started
     restarted: bool = False
     timeout: float = 10.0
     folder: Path = field(default_factory=Path)  # of every site
@@ -170,7 +171,7 @@ class MemoryRuns:
         self._see_free(when_busy)
         return self.at.add_run(number=self.at.number)
 
-    async def start_client(self, client: str) -> None:
+    async def start_client(self, client: str, gpus: int = 0) -> None:
         run = self.at.under_way()
         if run is None:
             raise Conflict("Server training has not started.")
@@ -180,6 +181,7 @@ class MemoryRuns:
             raise Conflict("Client already in training.")
         self.at.reach(client)
         self.at.present[client] = replace(self.at.present[client], status="training started")
+        self.at.gpus[client] = gpus
 
     async def abort_client(self, client: str) -> None:
         if self.at.present[client].status != "training started":

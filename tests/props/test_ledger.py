@@ -144,31 +144,31 @@ TestRounds = RoundsMachine.TestCase
 TestRounds.settings = settings(max_examples=20, stateful_step_count=20)
 
 
-STEPS = st.lists(st.tuples(st.sampled_from(["answer", "withdraw", "look"]), st.sampled_from(["q1", "q2"]), CLIENTS))
+STEPS = st.lists(st.tuples(st.sampled_from(["answer", "end", "look"]), st.sampled_from(["q1", "q2"]), CLIENTS))
 
 
 @settings(max_examples=30)
 @given(steps=STEPS)
-def test_a_question_is_answered_or_withdrawn_and_that_is_final(steps: list[tuple[str, str, str]]) -> None:
+def test_a_question_is_answered_once_until_its_end(steps: list[tuple[str, str, str]]) -> None:
     asked = {"q1": "a", "q2": "b"}
     answers: dict[str, str] = {}
-    withdrawn: set[str] = set()
+    ended: set[str] = set()
     with Books() as books:
         for name, client in asked.items():
             books.do(asks.put, ask(name, client))
         for number, (what, name, client) in enumerate(steps):
-            over = name in withdrawn or name in answers
+            over = name in ended or name in answers
             if what == "answer":
                 counts = books.do(asks.answer, name, client, {"text": str(number)})
                 assert counts == (not over and client == asked[name])
                 if counts:
                     answers[name] = str(number)
-            elif what == "withdraw":
-                books.do(asks.withdraw, name)
-                withdrawn |= set() if over else {name}
+            elif what == "end":
+                books.do(asks.end, name)
+                ended.add(name)
             found = books.do(asks.answered, name)
-            assert (found and found.answer["text"]) == answers.get(name)
-            left = [one for one in asked if asked[one] == client and one not in answers and one not in withdrawn]
+            assert (found and found.answer["text"]) == (None if name in ended else answers.get(name))
+            left = [one for one in asked if asked[one] == client and one not in answers and one not in ended]
             pending = books.do(asks.pending, client, [])
             assert (pending and pending.id) == (left[0] if left else None)
 

@@ -8,6 +8,8 @@ import psutil
 import pytest
 
 from rondo.worker.host import TaskFailed, Worker, open_worker
+from tests.real.gates import command
+from tests.real.world import world, write_job
 from tests.worker.jobs import Bench, training
 
 TOGETHER = """
@@ -80,6 +82,39 @@ async def test_two_such_clients_live_on_one_host(bench: Bench, tmp_path: Path) -
             assert await worker.ask(one.open("script", script="script.py") | opening) == {"say": "ready"}
         for worker, one in ((a, bench), (b, other)):
             assert (await worker.ask(one.train(0)))["samples"] == 2.0
+
+
+PLAIN = """
+import torch
+import torch.distributed as dist
+import rondo
+
+if dist.is_torchelastic_launched():
+    dist.init_process_group("gloo")
+for task in rondo.join():
+    world = torch.ones(1)
+    if dist.is_initialized():
+        dist.all_reduce(world)
+    task.submit(task.model, samples=1, local_metrics={"ranks": world.item()})
+"""
+MODEL = "import numpy as np\n\n\ndef new_model():\n    return {'w': np.zeros(4, np.float32)}\n"
+
+
+async def test_faq_C3_clients_with_different_numbers_of_gpus(tmp_path: Path) -> None:
+    """Two ranks at one, one at the other, on one host at the same time; one update a client and round."""
+    toml = '[model]\nfunction = "work:new_model"\n[client]\nscript = "script.py"\n'
+    job = write_job(tmp_path / "job", code=MODEL, toml=toml, num_rounds=2, wait_after_min_clients=600)
+    (job / "script.py").write_text(PLAIN)
+    async with world(tmp_path / "w", {"a": None, "bb": None}) as made:
+        lines = ["set_run_number 1", "deploy job server", "deploy job client", "start server"]
+        await made.session.facts("upload_folder", str(job))
+        for line in [*lines, "start_mgpu client 2 a", "start_mgpu client 1 bb"]:
+            await command(made.session, line)
+        await made.ended(1)
+        metrics = (await made.session.facts("list_metrics", "1"))["metrics"]
+    assert sorted((row["round"], row["client"], row["value"]) for row in metrics if row["name"] == "ranks") == [
+        (0, "a", 2.0), (0, "bb", 1.0), (1, "a", 2.0), (1, "bb", 1.0),
+    ]  # fmt: skip
 
 
 async def test_a_trainer_class_is_called_on_every_rank(bench: Bench) -> None:

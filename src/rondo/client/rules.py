@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rondo.client.gate import data_of
-from rondo.client.limits import processors, surroundings, within
+from rondo.client.limits import processors, refused, surroundings, within
 from rondo.client.passage import Passage, open_passage
 from rondo.client.place import Place
 from rondo.client.policy import SitePolicy
@@ -44,9 +44,15 @@ class Rules:
             sandbox=self._sandbox() if self.policy.worker.sandbox == "bubblewrap" else None,
         )  # fmt: skip
 
-    def opening(self, job: Job, seed: str) -> dict[str, Any]:
-        """The first request to that worker."""
+    def opening(self, job: Job, seed: str, gpus: int) -> dict[str, Any]:
+        """The first request to that worker. ``gpus``: processes that train together; 0: as the job says.
+
+        Raises ``SiteRefused`` for more than the site has to give.
+        """
         trainer, place = job.client.trainer, self.place
+        ranks, most = gpus or job.client.gpus, self.policy.limits.gpus
+        if most is not None and ranks > max(most, 1):
+            raise refused("gpus", f"trains on {ranks} GPUs", str(most))
         return {
             "do": "open",
             "kind": "train",
@@ -58,6 +64,7 @@ class Rules:
                 "data": str(self.data) if self.data else None,
             },
             "seed": derive_seed(seed, place.instance),
+            "ranks": ranks,
         }
 
     def passage(self, job: Job) -> AbstractAsyncContextManager[Passage]:

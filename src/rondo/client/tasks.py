@@ -83,7 +83,7 @@ class Engagement:
         while True:
             try:
                 async with open_worker(rules.training()) as worker, rules.passage(job) as passage:
-                    await worker.ask(rules.opening(job, self._order.seed))
+                    await worker.ask(rules.opening(job, self._order.seed, self._order.gpus))
                     if not self._ready:
                         self._ready = True
                         await self._report(pb.Report(run=self.run, prepared=pb.Prepared()))

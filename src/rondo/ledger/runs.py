@@ -75,6 +75,7 @@ class Participant:
     reason: Mapping[str, Any] | None
     changed_at: float
     voucher: str = ""
+    gpus: int = 0  # processes of its training; 0: as the job says
 
 
 @dataclass(frozen=True)
@@ -152,8 +153,8 @@ def note(tx: Tx, run: int, **values: Any) -> None:
 # ---- who takes part
 
 
-def invite(tx: Tx, run: int, client: str, package: Package | Deployment | Run, now: float) -> None:
-    """Ask ``client`` to take part (again): it will be told at its next waiting call."""
+def invite(tx: Tx, run: int, client: str, package: Package | Deployment | Run, now: float, gpus: int = 0) -> None:
+    """Ask ``client`` to take part (again): it will be told at its next waiting call. ``gpus``: see the table."""
     digest, size = (
         (package.digest, package.size) if isinstance(package, Package) else (package.package, package.package_size)
     )
@@ -166,6 +167,7 @@ def invite(tx: Tx, run: int, client: str, package: Package | Deployment | Run, n
         "package_size": size,
         "changed_at": now,
         "voucher": package.voucher,
+        "gpus": gpus,
     }
     tx.execute(insert(participants).values(**values))
 

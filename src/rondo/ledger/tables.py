@@ -84,6 +84,7 @@ participants = Table(
     Column("reason", JSON),
     Column("changed_at", Float, nullable=False),
     Column("voucher", Text, nullable=False, default=""),  # of the admin who signed the package
+    Column("gpus", Integer, nullable=False),  # processes of its training; 0: as the job says
 )
 
 deployments = Table(

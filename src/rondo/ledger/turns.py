@@ -77,8 +77,11 @@ def abort(tx: Tx, now: float, run: int | None, by: str) -> Run:
 # ---- who takes part by name
 
 
-def invite(tx: Tx, now: float, client: str) -> Run:
-    """Ask ``client`` to take part in the run under way, with what is deployed to it. Raises ``Conflict``."""
+def invite(tx: Tx, now: float, client: str, gpus: int) -> Run:
+    """Ask ``client`` to take part in the run under way, with what is deployed to it, on so many GPUs.
+
+    Raises ``Conflict``.
+    """
     alone(tx)
     under_way = runs.open_runs(tx)
     if not under_way:
@@ -92,7 +95,7 @@ def invite(tx: Tx, now: float, client: str) -> Run:
         raise Conflict("Client already in training.")
     if runs.is_full(tx, run):
         raise Conflict(f"{run.max_clients} clients take part already: the job's max_clients")
-    runs.invite(tx, run.id, client, deployment, now)
+    runs.invite(tx, run.id, client, deployment, now, gpus)
     return run
 
 

@@ -141,6 +141,7 @@ def _order(tx: Tx, session: Session, holding: pb.Holding) -> pb.Order:
             about = pb.Engage(
                 run=run_row.id, number=run_row.number, job=run_row.name, seed=run_row.seed, package=package,
                 voucher=part.voucher,
+                gpus=part.gpus,
             )  # fmt: skip
             return pb.Order(engage=about)
         case orders.Work() if engaged and this:

@@ -117,12 +117,12 @@ class RunDesk:
         self._store.bell.ring("runs")
         return run
 
-    async def start_client(self, client: str) -> None:
+    async def start_client(self, client: str, gpus: int = 0) -> None:
         now, run = self._store.clock.now(), 0
 
         def invite(tx: Tx) -> None:
             nonlocal run
-            asked = turns.invite(tx, now, client)
+            asked = turns.invite(tx, now, client, gpus)
             see_able(tx, self._store.run_folder(asked.number) / "mmar_server", client)
             run = asked.id
 

@@ -109,20 +109,22 @@ class Nothing(_message.Message):
     def __init__(self, waiting_for: _Optional[str] = ...) -> None: ...
 
 class Engage(_message.Message):
-    __slots__ = ("run", "number", "job", "package", "seed", "voucher")
+    __slots__ = ("run", "number", "job", "package", "seed", "voucher", "gpus")
     RUN_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
     PACKAGE_FIELD_NUMBER: _ClassVar[int]
     SEED_FIELD_NUMBER: _ClassVar[int]
     VOUCHER_FIELD_NUMBER: _ClassVar[int]
+    GPUS_FIELD_NUMBER: _ClassVar[int]
     run: int
     number: int
     job: str
     package: FileRef
     seed: str
     voucher: str
-    def __init__(self, run: _Optional[int] = ..., number: _Optional[int] = ..., job: _Optional[str] = ..., package: _Optional[_Union[FileRef, _Mapping]] = ..., seed: _Optional[str] = ..., voucher: _Optional[str] = ...) -> None: ...
+    gpus: int
+    def __init__(self, run: _Optional[int] = ..., number: _Optional[int] = ..., job: _Optional[str] = ..., package: _Optional[_Union[FileRef, _Mapping]] = ..., seed: _Optional[str] = ..., voucher: _Optional[str] = ..., gpus: _Optional[int] = ...) -> None: ...
 
 class Work(_message.Message):
     __slots__ = ("run", "round", "rounds", "task", "model", "seed", "counted")
