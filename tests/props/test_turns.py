@@ -150,7 +150,7 @@ class Yard:
     def invite(self, step: Step) -> None:
         run, client = (self.open() or [0])[0], step.target
         fine = run and (self.runs[run][0], client) in self.deployed and not self.takes_part(run, client)
-        found = self.do(step.who, turns.invite, self.now, client)
+        found = self.do(step.who, turns.invite, self.now, client, 0)
         assert found.id == run if fine else found == REFUSED
         if fine:
             self.parts[run, client] = "invited"
