@@ -29,6 +29,7 @@ WIDE: dict[str, str] = {}
 # Files that may wait by the clock: path -> why.
 SLEEPERS: dict[str, str] = {
     "src/rondo/net/retry.py": "the pause between two attempts to reach a server",
+    "src/rondo/base/following.py": "the pace of a live view; and a log that is turned over has no name for a moment",
     "src/rondo/client/app.py": "the heartbeat is an interval; nothing is waited for",
     "src/rondo/client/limits.py": "what a run takes is looked at once a second, for as long as it runs",
     "src/rondo/client/telling.py": "the pace of notes: what is over sooner is no news",
