@@ -229,6 +229,9 @@ class MemoryHouse:
     async def restart(self) -> None:
         self.at.restarted = True
 
+    async def timeout(self) -> float:
+        return self.at.timeout
+
     async def set_timeout(self, seconds: float) -> None:
         self.at.timeout = seconds
 

@@ -194,6 +194,22 @@ def test_tail_goes_on_with_what_is_added(desk: MemoryDesk, tmp_path: Path) -> No
     assert shown[0] == "added 2", "nothing is lost, and nothing is told twice"
 
 
+def test_a_look_without_news_ends_well_before_the_timeout(desk: MemoryDesk) -> None:
+    """Or a client where nothing is written would be taken for a silent one."""
+    desk.timeout = 0.02
+    module = seam.find("tail")
+
+    async def looks() -> None:
+        async with asyncio.timeout(10), aclosing(module.run(desk, seam.parse(module, ["a", "-f", "log.txt"]))) as rows:
+            left = 6
+            async for row in rows:
+                left -= isinstance(row, Facts)
+                if not left:
+                    return
+
+    asyncio.run(looks())
+
+
 def test_tail_ends_with_the_file(desk: MemoryDesk, tmp_path: Path) -> None:
     module = seam.find("tail")
 

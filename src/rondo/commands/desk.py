@@ -119,6 +119,9 @@ class House(Protocol):
     def authz(self, question: str, words: Sequence[str]) -> Table:
         """What ``rondo.policy.preview`` answers. Raises ``Conflict`` where no policy is defined."""
 
+    async def timeout(self) -> float:
+        """Seconds that clients have to answer a command."""
+
     async def set_timeout(self, seconds: float) -> None:
         """How long clients have from now on to answer a command."""
 

@@ -7,11 +7,12 @@ until it is ended (Ctrl-C): whole lines, as they are written, also of a log that
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Annotated
 
-from msgspec import field, structs
+from msgspec import Meta, field, structs
 
 from rondo.base import showing
-from rondo.base.following import begin, follow
+from rondo.base.following import PATIENCE, begin, follow
 from rondo.base.looking import check_file, open_file
 from rondo.base.site import Site
 from rondo.commands._looking import Count, look
@@ -26,13 +27,15 @@ EXAMPLE = "server -n 20 log.txt"
 
 class Options(OneSite, frozen=True):
     """``target``: server, or one client; ``file``: which one; ``lines`` (-n): how many; ``count`` (-c): so many bytes
-    instead; ``follow`` (-f): go on with what is added; ``place`` (-p): show what came after it; an earlier ``-f`` that
-    was cut off says in its facts how far it came."""
+    instead; ``follow`` (-f): go on with what is added; ``seconds`` (-s): after which a site says that there is nothing
+    new, never more than half the time that clients have to answer a command; ``place`` (-p): show what came after it;
+    an earlier ``-f`` that was cut off says in its facts how far it came."""
 
     file: str
     lines: Count = field(default=10, name="-n")
     count: Count | None = field(default=None, name="-c")
     follow: bool = field(default=False, name="-f")
+    seconds: Annotated[float, Meta(gt=0, le=PATIENCE)] = field(default=PATIENCE, name="-s")
     place: str = field(default="", name="-p")
 
 
@@ -40,8 +43,9 @@ async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
     """While it follows the site is asked again and again: each answer is a piece of news, or none after a while."""
     check_file(options.file)
     place: str | None = options.place
+    seconds = min(options.seconds, await desk.house.timeout() / 2) if options.follow else options.seconds
     while place is not None:
-        asked, place = structs.replace(options, place=place), None
+        asked, place = structs.replace(options, place=place, seconds=seconds), None
         async for row in look(desk, "tail", asked):
             if isinstance(row, Facts) and options.follow:
                 place = str(row.values["place"]) if "place" in row.values else None
@@ -57,7 +61,7 @@ async def at_site(site: Site, options: Options) -> AsyncIterator[Row]:
 
     place = ""
     if options.place:
-        texts, place = await follow(site.folder, options.file, options.place)
+        texts, place = await follow(site.folder, options.file, options.place, options.seconds)
     elif options.follow:
         texts, place = await site.think(lambda: begin(site.folder, options.file, options.lines, options.count))
     else:

@@ -23,17 +23,18 @@ DEFAULT_TIMEOUT = 10.0  # seconds, as in Clara
 Ending = Callable[[Session, str], Awaitable[None]]
 
 
+async def command_timeout(store: Store) -> float:
+    """Seconds that a client has to answer a command."""
+    chosen = await store.read(events.setting, TIMEOUT)
+    return float(chosen) if chosen else DEFAULT_TIMEOUT
+
+
 class Asking:
     """``user``: in whose name."""
 
     def __init__(self, store: Store, user: str) -> None:
         self._store = store
         self._user = user
-
-    async def timeout(self) -> float:
-        """Seconds that a client has to answer a command."""
-        chosen = await self._store.read(events.setting, TIMEOUT)
-        return float(chosen) if chosen else DEFAULT_TIMEOUT
 
     async def order(
         self, client: str, write: Callable[[Tx], None], done: Callable[[Tx], bool], withdraw: Callable[[Tx], None]
@@ -44,7 +45,7 @@ class Asking:
         ``Unreachable``.
         """
         try:
-            until = self._store.clock.ticks() + await self.timeout()
+            until = self._store.clock.ticks() + await command_timeout(self._store)
             await self._store.do(write)
             self._store.bell.ring(f"client:{client}")
             while True:

@@ -14,7 +14,7 @@ from rondo.ledger import events
 from rondo.ledger import sessions as session_rows
 from rondo.policy import preview
 from rondo.policy.policy import OpenPolicy, Policy
-from rondo.server.asking import TIMEOUT, Asking, Ending, SeatedClients
+from rondo.server.asking import TIMEOUT, Asking, Ending, SeatedClients, command_timeout
 from rondo.server.folders import RunFolders
 from rondo.server.running import RunDesk
 from rondo.server.runs import Runs
@@ -43,6 +43,9 @@ class ServerHouse:
 
     async def restart(self) -> None:
         self._stop("restart")
+
+    async def timeout(self) -> float:
+        return await command_timeout(self._store)
 
     async def set_timeout(self, seconds: float) -> None:
         await self._store.do(events.put_setting, TIMEOUT, repr(seconds))

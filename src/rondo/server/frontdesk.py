@@ -45,8 +45,9 @@ class Frontdesk:
         options = seam.parse(module, list(request.args))
         desk = ServerDesk(self._store, self._runs, self._house, self._sessions.end, session.name)
         options = await self._allow(desk, module, options)
-        async with aclosing(module.run(desk, options)) as answers:
+        async with self._sessions.waiting(session), aclosing(module.run(desk, options)) as answers:
             async for row in answers:
+                await self._sessions.who(call, "admin")  # it may have been revoked meanwhile: some commands go on
                 yield pb.Row(json=row_kinds.encode(row))
 
     async def _allow(self, desk: ServerDesk, module: ModuleType, options: Options) -> Options:
