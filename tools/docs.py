@@ -44,7 +44,8 @@ def commands() -> Iterator[str]:
         yield prose(module.Options)
         yield f"Example: `{' '.join(filter(None, (_last(module), module.EXAMPLE)))}`."
         aliases = [f"`{name}`" for name in getattr(module, "ALIASES", ())]
-        yield f"Right: `{module.PERMISSION}`." + (f" Also known as {', '.join(aliases)}." if aliases else "")
+        rights = " and ".join(f"`{action}`" for action in (module.PERMISSION, *getattr(module, "ALSO", ())))
+        yield f"Right: {rights}." + (f" Also known as {', '.join(aliases)}." if aliases else "")
 
 
 def command_line() -> Iterator[str]:

@@ -118,8 +118,10 @@ def test_the_task_is_called_as_the_project_is(desk: MemoryDesk) -> None:
     ],
 )
 def test_questions_about_the_policy(desk: MemoryDesk, line: str, head: list[str], first: list[str] | None) -> None:
-    found = table(typed(desk, line))
+    rows = typed(desk, line)
+    found = table(rows)
     assert found.head == head
+    assert [list(answer.values()) for answer in facts(rows)["answers"]] == found.rows
     assert found.rows[0] == first if first else found.rows
 
 

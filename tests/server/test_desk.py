@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rondo.base.errors import Unreachable
+from rondo.base.errors import Conflict, Unreachable
 from rondo.jobs.package import pack
 from rondo.ledger import asks, events, runs
 from rondo.ledger import sessions as rows
@@ -67,3 +67,19 @@ async def test_a_command_that_nobody_answers_is_withdrawn(tmp_path: Path) -> Non
         with pytest.raises(Unreachable, match="No replies"):
             await made.desk.clients.leave("a", "shutdown")
         assert [session.leave for session in await made.store.read(rows.present)] == [""]
+
+
+async def test_a_package_that_was_not_looked_at_is_not_deployed(tmp_path: Path) -> None:
+    """Rights were looked at for one package; another admin uploads another one under its name before it is used."""
+    async with house(tmp_path / "w") as made:
+        await staged(made, write_job(tmp_path / "job"))
+        assert (await made.desk.folders.facts("job")).byoc
+        await staged(made, write_job(tmp_path / "job", num_rounds=7))
+        for command in (
+            made.desk.folders.deploy_server("job"),
+            made.desk.folders.deploy_client("job", "a"),
+            made.desk.runs.submit("job", "refuse"),
+        ):
+            with pytest.raises(Conflict, match="job was uploaded anew meanwhile"):
+                await command
+        assert await made.store.read(runs.listed) == []

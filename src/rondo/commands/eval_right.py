@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from rondo.base.options import Options as BaseOptions
+from rondo.commands._authz import answers
 from rondo.commands.desk import Desk
 from rondo.commands.rows import Row
 
@@ -22,4 +23,5 @@ class Options(BaseOptions, frozen=True):
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
-    yield desk.house.authz("eval_right", (options.user, options.right, *options.sites))
+    for row in answers(desk, "eval_right", options.user, options.right, *options.sites):
+        yield row

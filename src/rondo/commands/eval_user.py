@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from rondo.base.options import Options as BaseOptions
+from rondo.commands._authz import answers
 from rondo.commands.desk import Desk
 from rondo.commands.rows import Row
 
@@ -21,4 +22,5 @@ class Options(BaseOptions, frozen=True):
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
-    yield desk.house.authz("eval_user", (options.user, options.site))
+    for row in answers(desk, "eval_user", options.user, options.site):
+        yield row

@@ -53,9 +53,10 @@ class Aimed(Protocol):
 class Command(Protocol):
     """The shape of a command module.
 
-    What else it may have: ``ALIASES``, ``CONFIRM`` (a face asks before it sends this), ``SENDS`` (the argument that
-    names a folder which is sent first), ``WITH_CLIENTS`` (what it does to the server it does to every client too), and
-    ``at_site(site, options)``: what happens at a site, see ``Desk.visit``.
+    What else it may have: ``ALIASES``, ``ALSO`` (further actions that it needs the right to), ``CONFIRM`` (a face asks
+    before it sends this), ``SENDS`` (the argument that names a folder which is sent first), ``WITH_CLIENTS`` (what it
+    does to the server it does to every client too), and ``at_site(site, options)``: what happens at a site, see
+    ``Desk.visit``.
     """
 
     PERMISSION: str  # an action of rondo.policy.actions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+from rondo.commands._authz import answers
 from rondo.commands.desk import Desk
 from rondo.commands.rows import Row
 from rondo.commands.seam import NoArguments as Options
@@ -14,4 +15,5 @@ EXAMPLE = ""
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
-    yield desk.house.authz("show_config", ())
+    for row in answers(desk, "show_config"):
+        yield row

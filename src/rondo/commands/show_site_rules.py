@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from rondo.base.options import Options as BaseOptions
+from rondo.commands._authz import answers
 from rondo.commands.desk import Desk
 from rondo.commands.rows import Row
 
@@ -20,4 +21,5 @@ class Options(BaseOptions, frozen=True):
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
-    yield desk.house.authz("show_site_rules", (options.site,))
+    for row in answers(desk, "show_site_rules", options.site):
+        yield row

@@ -1,4 +1,8 @@
-"""Run an uploaded job on every client: the server picks a run number, dispatches, trains and ends by itself."""
+"""Run an uploaded job on every client: the server picks a run number, dispatches, trains and ends by itself.
+
+It goes to every client whose site the submitter may deploy it to and train it at, also to those that log in later. For
+every other one an event says why it is not invited.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,7 @@ from rondo.commands.rows import Facts, Row, Text
 from rondo.commands.seam import folder_name
 
 PERMISSION = "TRAIN"
+ALSO = ("DEPLOY",)
 SCOPE = "runs"
 EXAMPLE = "my_job"
 SENDS = "folder"

@@ -61,7 +61,7 @@ class ServerDesk:
         self._asking = Asking(store, user)
         self.clients = SeatedClients(store, self._asking, end)
         self.folders = RunFolders(store, self._asking)
-        self.runs = RunDesk(store, live, self._asking, user)
+        self.runs = RunDesk(store, live, self.folders, self._asking, user)
 
     async def visit(self, site: str, command: str, options: Options) -> AsyncIterator[Row]:
         if site == seam.SERVER:

@@ -76,18 +76,18 @@ def welcoming(rights: Rights, run: Run, code: Path) -> Welcome:
     """Whether whoever submitted ``run`` may deploy its package (unpacked in ``code``) to, and train it at, the site
     of a client, which knows the run's codecs. Where everybody is invited, this decides who everybody is."""
 
-    unwelcome = "whoever submitted the run may not use this site"
     try:
         facts, job = package_facts(code), read_job(code)
-    except YourFault:
-        return lambda _: unwelcome
+    except YourFault as error:
+        unreadable = error.what
+        return lambda _: unreadable
 
     def welcome(session: Session) -> str:
         try:
             rights.check(run.by, Action.DEPLOY, [session.name], facts)
             rights.check(run.by, Action.TRAIN, [session.name])
-        except YourFault:
-            return unwelcome
+        except YourFault as error:
+            return error.what
         return unable(job, session)
 
     return welcome

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 
-from rondo.base.errors import RondoError
+from rondo.base.errors import Conflict, RondoError
+from rondo.jobs.facts import PackageFacts, package_facts
 from rondo.jobs.unpacked import unpack_once
 from rondo.ledger import events, numbers, runs, turns
+from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import Deployment
 from rondo.server.asking import Asking
 from rondo.server.store import Store
 
 
 class RunFolders:
+    """One per command. The package that its rights were looked at for is the one it works with, or none."""
+
     def __init__(self, store: Store, asking: Asking) -> None:
         self._store = store
         self._asking = asking
+        self._seen: dict[str, str] = {}  # staged folder -> digest
 
     async def number(self) -> int | None:
         value = await self._store.read(events.setting, turns.NUMBER)
@@ -24,6 +29,24 @@ class RunFolders:
     async def staged(self, folder: str) -> str:
         await self._store.read(runs.see_staged, folder)
         return str(self._store.folder / "transfer" / folder)
+
+    async def facts(self, folder: str) -> PackageFacts:
+        """What a site's rules ask about the staged folder. Raises ``NotFound``."""
+
+        async def look() -> PackageFacts:
+            package, path = await self._store.read(runs.see_staged, folder), self._store.folder / "transfer" / folder
+            archive = self._store.blobs.local(package.digest)
+            await asyncio.to_thread(unpack_once, archive, package.digest, path)  # unless it lies there
+            self._seen[folder] = package.digest
+            return await asyncio.to_thread(package_facts, path)
+
+        return await self._store.in_folders(look)
+
+    def see_same(self, tx: Tx, folder: str) -> None:
+        """Raises ``Conflict`` where somebody has uploaded another package since rights were looked at."""
+        digest = runs.see_staged(tx, folder).digest
+        if self._seen.get(folder, digest) != digest:
+            raise Conflict(f"{folder} was uploaded anew meanwhile", hint="give the command again")
 
     async def set_number(self, number: int) -> bool:
         existed = await self._store.do(turns.choose, number)
@@ -51,9 +74,12 @@ class RunFolders:
     async def _deploy(self, folder: str, target: str) -> tuple[Deployment, Deployment | None]:
         """Write down and unpack here what ``target`` is to run; returns that, and what was there before."""
 
+        def decide(tx: Tx) -> tuple[Deployment, Deployment | None]:
+            self.see_same(tx, folder)
+            return turns.deploy(tx, self._store.clock.now(), folder, target)
+
         async def deploy() -> tuple[Deployment, Deployment | None]:
-            now = self._store.clock.now()
-            given, earlier = await self._store.do(turns.deploy, now, folder, target)
+            given, earlier = await self._store.do(decide)
             copy = self._store.run_folder(given.number) / f"mmar_{target}"
             try:
                 await asyncio.to_thread(unpack_once, self._store.blobs.local(given.package), given.package, copy)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
-from pathlib import Path
 from types import ModuleType
 
 import msgspec
@@ -14,7 +13,6 @@ from rondo.base.errors import NotFound
 from rondo.base.options import Options
 from rondo.commands import rows as row_kinds
 from rondo.commands import seam
-from rondo.jobs.facts import package_facts
 from rondo.ledger import events, runs
 from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import OPEN
@@ -55,13 +53,15 @@ class Frontdesk:
 
         Returns the options with the targets that were looked at: whoever logs in meanwhile is none of them.
         """
-        kits = {line.instance: line.kit for line in await desk.clients.listed()} | {seam.SERVER: seam.SERVER}
         options, sites = await seam.reached(desk, module, options)
-        folder, facts = getattr(options, "folder", ""), None
-        if folder:
-            staged = await desk.folders.staged(seam.folder_name(folder))
-            facts = await asyncio.to_thread(package_facts, Path(staged))
-        self._rights.check(desk.user, Action[module.PERMISSION], [kits[site] for site in sites if site in kits], facts)
+        kits = {line.instance: line.kit for line in await desk.clients.listed()} | {seam.SERVER: seam.SERVER}
+        gone = [site for site in sites if site not in kits]
+        if gone:  # meanwhile: nobody knows whose site it would be if it came back
+            raise NotFound(f"invalid client(s): {' '.join(gone)}")
+        folder = getattr(options, "folder", "")
+        facts = await desk.folders.facts(seam.folder_name(folder)) if folder else None
+        for action in (module.PERMISSION, *getattr(module, "ALSO", ())):
+            self._rights.check(desk.user, Action[action], [kits[site] for site in sites], facts)
         return options
 
     async def watch(self, request: pb.WatchRequest, call: Call) -> AsyncIterator[pb.EventRow]:

@@ -19,6 +19,7 @@ from rondo.ledger.runs import Deployment, Run
 from rondo.rounds.events import Aborted, ClientJoined, ClientLeft
 from rondo.server.asking import Asking
 from rondo.server.dispatch import see_able
+from rondo.server.folders import RunFolders
 from rondo.server.runs import Runs
 from rondo.server.store import Store
 
@@ -26,8 +27,9 @@ from rondo.server.store import Store
 class RunDesk:
     """``user``: in whose name."""
 
-    def __init__(self, store: Store, live: Runs, asking: Asking, user: str) -> None:
+    def __init__(self, store: Store, live: Runs, folders: RunFolders, asking: Asking, user: str) -> None:
         self._store = store
+        self._folders = folders
         self._runs = live
         self._asking = asking
         self._user = user
@@ -74,6 +76,7 @@ class RunDesk:
         job = await self._job(package.digest, self._store.folder / "transfer" / folder)
 
         def decide(tx: Tx) -> int:
+            self._folders.see_same(tx, folder)
             if runs.see_staged(tx, folder) != package:
                 raise Conflict(f"{folder} was uploaded anew meanwhile", hint="submit it again")
             number, voucher = runs.next_number(tx), package.voucher

@@ -30,12 +30,14 @@ RONDO = (sys.executable, "-m", "rondo")
 @dataclass(frozen=True)
 class Layout:
     """What the federation consists of: ``clients`` by name with the data each may see. ``project`` and ``server``
-    are laid over the project file and its server part. ``port`` 0: any free one."""
+    are laid over the project file and its server part. ``port`` 0: any free one. ``authz``: who may do what, as in an
+    authorization.json, where the server part says ``auth``."""
 
     clients: Mapping[str, Path | None]
     port: int = 0
     project: Mapping[str, Any] = field(default_factory=dict)
     server: Mapping[str, Any] = field(default_factory=dict)
+    authz: Mapping[str, Any] | None = None
 
 
 def free_port() -> int:
@@ -61,7 +63,7 @@ def project_file(layout: Layout, port: int) -> dict[str, Any]:
 def make_kits(folder: Path, layout: Layout, clock: Clock) -> dict[str, Path]:
     """Provision and open a kit for everybody; workspaces by name (``SERVER``, ``ADMIN``, the clients)."""
     project = project_file(layout, layout.port or free_port())
-    order = Order(make_project(project, "the demo's project"), folder / "kits", folder / "state")
+    order = Order(make_project(project, "the demo's project"), folder / "kits", folder / "state", layout.authz)
     workspaces = {}
     for made in provision(order, clock.now()).made:
         name = SERVER if made.participant.name == "localhost" else made.participant.name
