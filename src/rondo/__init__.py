@@ -1,7 +1,8 @@
 """Federated learning: one model, trained where the data stays.
 
-What a training script needs, looked up when first used so that ``import rondo`` costs nothing: ``join`` (the loop
-of tasks), ``progress``, and the values ``Update``, ``Task`` and ``Site`` of a trainer class.
+Looked up when first used, so that ``import rondo`` costs nothing. For a training script: ``join`` (the loop of tasks),
+``progress``, and the values ``Update``, ``Task`` and ``Site`` of a trainer class. For an admin's script or notebook:
+``connect``.
 """
 
 from __future__ import annotations
@@ -10,15 +11,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from rondo.console.api import connect
     from rondo.jobs.task import Site, Task, Update
     from rondo.worker.api import join, progress
 
-__all__ = ["Site", "Task", "Update", "join", "progress"]
+__all__ = ["Site", "Task", "Update", "connect", "join", "progress"]
 
 _HOME = {
     "Site": "rondo.jobs.task",
     "Task": "rondo.jobs.task",
     "Update": "rondo.jobs.task",
+    "connect": "rondo.console.api",
     "join": "rondo.worker.api",
     "progress": "rondo.worker.api",
 }

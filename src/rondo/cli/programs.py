@@ -16,7 +16,6 @@ from typing import Any
 
 from rondo.base.clock import SystemClock
 from rondo.base.disk import disk_errors
-from rondo.base.errors import BadInput
 
 VERSION = version("rondo-fl")
 LINE = "%(asctime)s - %(name)s - %(levelname)s - %(message)s"  # Clara's
@@ -59,7 +58,4 @@ def open_kit(path: Path, role: str) -> Any:
     """The opened kit at ``path``, valid now and of this role. Raises ``BadInput``, ``Refused``."""
     from rondo.net.kits import load_kit  # noqa: PLC0415 - keeps `rondo --help` fast
 
-    kit = load_kit(path, SystemClock().now())
-    if kit.role != role:
-        raise BadInput(f"this is the kit of a {kit.role}, not of a {role}", where=str(path))
-    return kit
+    return load_kit(path, SystemClock().now(), role)

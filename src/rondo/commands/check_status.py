@@ -71,7 +71,8 @@ async def _server(desk: Desk) -> AsyncIterator[Row]:
         ],
     )
     run_facts = msgspec.to_builtins(current) if current else None
-    yield Facts({"run_number": number, "status": status, "run": run_facts, "clients": [c.instance for c in clients]})
+    here = {"clients": [c.instance for c in clients], "sites": [msgspec.to_builtins(c) for c in clients]}
+    yield Facts({"run_number": number, "status": status, "run": run_facts, **here})
 
 
 async def _clients(desk: Desk, options: Options, names: list[str]) -> AsyncIterator[Row]:

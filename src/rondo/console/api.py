@@ -1,0 +1,188 @@
+"""Rondo from Python: a session of an admin, for scripts and notebooks.
+
+>>> with rondo.connect(kit) as admin:
+...     run = admin.submit(job).wait()
+...     weights = run.arrays("last")
+>>> run.state
+'finished'
+
+Everything here returns when it is done, and raises the errors of ``rondo.base.errors``, as every other face does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from rondo.base.errors import RondoError
+from rondo.commands import seam
+from rondo.commands.desk import ClientLine, RunLine
+from rondo.commands.rows import Facts, Problem, Row, Table, Text
+from rondo.console.draw import as_text
+from rondo.console.link import Link, read
+from rondo.console.listing import Listing, html_table
+from rondo.console.run import HEAD, Run, cells, line_of, lines
+from rondo.console.session import problems
+from rondo.net.transfer import Progress
+
+SITES = ("site", "state", "status", "waiting for", "last round", "updates")
+
+
+def connect(kit: str | Path, *, patience: float = 0.0) -> Session:
+    """Log in with an admin's opened kit: the folder that contains ``startup/``.
+
+    ``patience``: seconds to wait for a server that is not there yet. Raises ``BadInput`` and ``Refused`` for a kit that
+    cannot be used, ``Unreachable`` (``GaveUp`` after patience).
+
+    >>> admin = rondo.connect(kit)
+    >>> admin.close()
+    """
+    return Session(Link(Path(kit), patience))
+
+
+@dataclass(frozen=True)
+class Status:
+    """Of the server. ``status``: in Clara's words; ``run``: the one under way, else the newest; ``clients``: who is
+    logged in."""
+
+    run_number: int | None
+    status: str
+    run: RunLine | None
+    clients: tuple[str, ...]
+
+    def _repr_html_(self) -> str:
+        run = f"{self.run.id}: {self.run.name}, {self.run.state}" if self.run else ""
+        rows = [("run number", self.run_number), ("status", self.status), ("run", run)]
+        return html_table(("server", ""), [*rows, ("clients", ", ".join(self.clients))])
+
+
+class Answer(Sequence[Row]):
+    """What a command answered: its rows, the values for programs in ``facts``, and ``str`` for people."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = tuple(rows)
+        self.facts: Mapping[str, Any] = {
+            key: value for row in rows if isinstance(row, Facts) for key, value in row.values.items()
+        }
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._rows[index]
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __repr__(self) -> str:
+        return "\n".join(filter(None, map(as_text, self._rows)))
+
+    def _repr_html_(self) -> str:
+        return "".join(map(_html, self._rows))
+
+
+def _html(row: Row) -> str:
+    match row:
+        case Table(head, rows):
+            return html_table(head, rows)
+        case Text(text, site):
+            return html_table((), [[site, line] if site else [line] for line in text.splitlines()])
+        case Problem(error, site):
+            return html_table((), [[site, f"Error: {error}"]])
+    return ""
+
+
+class Session:
+    """Made by ``connect``. Use it as a context manager, or ``close`` it; a program that ends closes it."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Log out. What another thread waits for raises ``Conflict``."""
+        self._link.close()
+
+    def status(self) -> Status:
+        """Where the server is.
+
+        >>> admin.status().clients
+        ('a', 'bb')
+        """
+        return read(self._link.facts("check_status", "server"), Status)
+
+    def sites(self) -> Listing[ClientLine]:
+        """The clients that are logged in, as the server knows them.
+
+        >>> [(site.instance, site.state) for site in admin.sites()]
+        [('a', 'here'), ('bb', 'here')]
+        """
+        found = read(self._link.facts("check_status", "server").get("sites"), list[ClientLine])
+        return Listing(found, SITES, _site_cells)
+
+    def submit(
+        self,
+        folder: str | Path,
+        *,
+        when_busy: Literal["queue", "refuse"] = "queue",
+        progress: Progress | None = None,
+    ) -> Run:
+        """Check the job in ``folder``, send it, and run it on every client. Returns as soon as it is queued.
+
+        ``when_busy``: while another run, or its validation, is under way, the new one waits for its turn or is refused
+        (``Conflict``). ``progress`` is told the bytes that are sent and their total. Raises ``BadInput`` for a job that
+        is not whole, before anything is sent.
+
+        >>> run = admin.submit(job, when_busy="refuse")
+        >>> run.wait()  # doctest: +ELLIPSIS
+        <run ...: study, finished>
+        """
+        args = [str(Path(folder).resolve()), "--when-busy", when_busy]
+        facts = Answer(self._link.rows("submit_job", args, progress)).facts
+        return self.run(read(facts.get("run"), int))
+
+    def run(self, run: int) -> Run:
+        """The run with this id. Raises ``NotFound``.
+
+        >>> admin.run(1).line.name
+        'study'
+        """
+        return Run(self._link, line_of(self._link, run))
+
+    def runs(self) -> Listing[Run]:
+        """The runs, newest first.
+
+        >>> admin.runs()[-1].id
+        1
+        """
+        return Listing([Run(self._link, line) for line in lines(self._link)], HEAD, cells)
+
+    def command(self, line: str, *, check: bool = True) -> Answer:
+        """Any command of the console, as it is typed there. It is not asked whether you are sure.
+
+        Raises what the server refuses it with; and the error of the first site that could not do it, unless ``check``
+        is false: then the answer has it.
+
+        >>> print(admin.command("check_status server"))  # doctest: +ELLIPSIS
+        FL run number has not been set.
+        ...
+        >>> admin.command("list_models 1").facts["run"]
+        1
+        """
+        name, *args = seam.split(line) or [""]
+        answer = Answer(self._link.rows(name, args))
+        error: RondoError | None = problems(answer) if check else None
+        if error is not None:
+            raise error
+        return answer
+
+
+def _site_cells(line: ClientLine) -> list[object]:
+    return [line.instance, line.state, line.status, line.waiting_for, line.last_round, line.contributions]
