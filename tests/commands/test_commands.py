@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
+import msgspec
 import pytest
 
 from rondo.base.errors import BadInput, Conflict, NotFound, Unreachable
@@ -26,6 +27,7 @@ def test_status_of_a_server_that_has_done_nothing(desk: MemoryDesk) -> None:
     assert table(rows).rows == [["a", "token-a", "", 0, "here"], ["b", "token-b", "", 0, "here"]]
     assert facts(rows) == {
         "run_number": None, "status": "training not started", "run": None, "clients": ["a", "b"],
+        "sites": [msgspec.to_builtins(desk.present[name]) for name in "ab"],
     }  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 from collections.abc import AsyncGenerator, Coroutine, Iterator
 from contextlib import AsyncExitStack, suppress
@@ -66,17 +67,22 @@ class Link:
     def each(self, found: AsyncGenerator[T, None], seconds: float | None = None) -> Iterator[T]:
         """One after the other, until ``seconds`` from now: then it raises ``TimeoutError``."""
         until = None if seconds is None else self.clock.ticks() + seconds
-        end = object()
+        end, turn = object(), asyncio.Lock()  # what is given up takes a moment to end
 
         async def after() -> T | object:
-            return await anext(found, end)
+            async with turn:
+                return await anext(found, end)
+
+        async def close() -> None:
+            async with turn:
+                await found.aclose()
 
         try:
             while (one := self.do(after(), until and max(0.0, until - self.clock.ticks()))) is not end:
                 yield one  # type: ignore[misc]  # it is not the end
         finally:
             with suppress(Conflict):
-                self.do(found.aclose())
+                self.do(close())
 
 
 def read(value: Any, kind: type[T]) -> T:
@@ -85,5 +91,5 @@ def read(value: Any, kind: type[T]) -> T:
         return msgspec.convert(value, kind, strict=False)
     except msgspec.ValidationError as error:
         raise ProtocolBroken(
-            f"an answer that cannot be read: {error}", hint="is the server of another version?"
+            f"an answer that cannot be read: {error}", hint="the server may be of another version"
         ) from None

@@ -31,7 +31,7 @@ _WHICH = re.compile(r"best|last|[0-9]{1,9}")
 
 @dataclass(frozen=True)
 class Metric:
-    """One scalar that a client returned. ``scope``: "global" of the model it received, "local" of the one it trained."""
+    """One scalar that a client returned. ``scope``: "global" for the model it got, "local" for the one it trained."""
 
     round: int
     client: str
@@ -136,13 +136,13 @@ class Run:
         return self.refresh()
 
     def metrics(self) -> pandas.DataFrame | Listing[Metric]:
-        """Every scalar that the clients returned, by round and client: a pandas ``DataFrame`` where pandas is installed,
+        """Every scalar that the clients returned, by round and client: a pandas ``DataFrame`` where there is pandas,
         else a listing of ``Metric``.
 
         >>> run.metrics().query("round == 0 and client == 'a' and scope == 'local'")["name"].tolist()
         ['loss']
         """
-        found = [read(one, Metric) for one in self._link.facts("list_metrics", str(self.id))["metrics"]]
+        found = [read(one, Metric) for one in self._link.facts("list_metrics", str(self.id)).get("metrics", ())]
         head = ("round", "client", "scope", "name", "value", "samples")
         listing = Listing(found, head, lambda one: [getattr(one, name) for name in head])
         return listing.frame() if has_pandas() else listing
@@ -205,7 +205,7 @@ def cells(run: Run) -> list[object]:
 
 def lines(link: Link) -> list[RunLine]:
     """The runs, newest first."""
-    return read(link.facts("list_runs")["runs"], list[RunLine])
+    return read(link.facts("list_runs").get("runs"), list[RunLine])
 
 
 def line_of(link: Link, run: int) -> RunLine:

@@ -19,9 +19,9 @@ _MAX_FILES = 256
 def load_kit(path: Path, now: float, role: str = "") -> Kit:
     """The kit in ``path``: a workspace that contains ``startup/``, or the startup folder itself.
 
-    Raises ``BadInput`` where something is missing or unreadable, or the kit is not that of a ``role``; ``Refused`` where
-    the kit was changed, its private key is open to others, or its certificate is not valid at ``now`` (seconds since
-    the epoch).
+    Raises ``BadInput`` where something is missing or unreadable, or the kit is not that of a ``role``; ``Refused``
+    where the kit was changed, its private key is open to others, or its certificate is not valid at ``now`` (seconds
+    since the epoch).
     """
     kit = read_kit(path)
     if role and kit.role != role:
