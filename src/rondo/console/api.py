@@ -11,7 +11,7 @@ Everything here returns when it is done, and raises the errors of ``rondo.base.e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -163,6 +163,27 @@ class Session:
         1
         """
         return Listing([Run(self._link, line) for line in lines(self._link)], HEAD, cells)
+
+    def logs(self, site: str = "server", *, file: str = "log.txt", lines: int = 100) -> str:
+        """The last lines of a file of ``site``: "server", or a client's instance. What may be shown is said at the
+        command ``cat``; a site's policy may forbid it (``Refused``).
+
+        >>> admin.logs("a", file="run_1/a.log", lines=1).partition(" | ")[2]
+        'training round 1 at a'
+        """
+        rows = self._link.rows("tail", [site, file, "-n", str(lines)])
+        return "".join(row.text for row in rows if isinstance(row, Text)).rstrip("\n")
+
+    def follow(self, site: str = "server", *, file: str = "log.txt", lines: int = 10) -> Iterator[str]:
+        """As ``logs``, and then what is added, in pieces of whole lines, for as long as somebody asks for more.
+
+        >>> next(admin.follow("a", file="run_1/a.log", lines=1)).partition(" | ")[2]
+        'training round 1 at a'
+        """
+        args = [site, file, "-f", "-n", str(lines)]
+        for row in self._link.each(self._link.admin.rows("tail", args)):
+            if isinstance(row, Text):
+                yield row.text.rstrip("\n")
 
     def command(self, line: str, *, check: bool = True) -> Answer:
         """Any command of the console, as it is typed there. It is not asked whether you are sure.
