@@ -16,13 +16,14 @@ def one_arena() -> None:
     _tell(_ARENA_MAX, 1)
 
 
-def keep_freed() -> None:
-    """Use freed memory, up to 64 MiB, for the next array instead of giving it back in between.
+def keep_freed(mib: int) -> None:
+    """Use freed memory, up to ``mib`` MiB, for what is asked for next instead of giving it back in between.
 
-    Training makes arrays of the same sizes again and again, and every page that comes back has to be cleared first.
+    Training makes arrays of the same sizes again and again, a transfer its chunks, and every page that comes back has
+    to be cleared first.
     """
-    _tell(_MMAP_THRESHOLD, 32 * _MIB)
-    _tell(_TRIM_THRESHOLD, 64 * _MIB)
+    _tell(_MMAP_THRESHOLD, mib // 2 * _MIB)
+    _tell(_TRIM_THRESHOLD, mib * _MIB)
 
 
 def _tell(what: int, value: int) -> None:

@@ -16,7 +16,7 @@ import grpc
 import grpc.aio
 
 from rondo.base.errors import ProtocolBroken, Unreachable
-from rondo.base.malloc import one_arena
+from rondo.base.malloc import keep_freed, one_arena
 from rondo.net.errors import unpack
 from rondo.net.methods import METHODS, Codec, Kind, Method
 from rondo.net.route import proxy_for
@@ -140,6 +140,7 @@ async def open_channel(
     that cannot be used; an unreachable server is found by the first call.
     """
     one_arena()
+    keep_freed(8)
     port = port or kit.port
     target = f"[{kit.host}]:{port}" if ":" in kit.host else f"{kit.host}:{port}"
     proxy = proxy_for(kit.host, port, os.environ if environ is None else environ)

@@ -90,7 +90,7 @@ class Child:
         os.chdir(site.workspace)
         _lazy("tasks").seed_all(int(request["seed"]))
         job = request["job"]
-        keep_freed()
+        keep_freed(64)
         module = rooms.pick("rondo.trainers", job["name"])
         trainer = module.build(decode(module.Options, job["options"], f"trainer {job['name']}"), site)
         if hasattr(trainer, "run"):
