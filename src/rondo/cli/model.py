@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -66,9 +66,6 @@ def _as_checkpoint(source: Path, out: Path) -> None:
         import torch  # noqa: PLC0415 - heavy, and only for .pt
     except ImportError:
         raise BadInput("a .pt file needs PyTorch", hint="pip install torch, or ask for .safetensors") from None
-    from rondo.tensors.files import TensorFile  # noqa: PLC0415
     from rondo.worker.arrays import for_script  # noqa: PLC0415
 
-    with TensorFile(source) as file:
-        state: Any = for_script(file, {tensor.name: tensor.dtype for tensor in file.layout.tensors})
-        torch.save({"model": dict(state)}, out)
+    torch.save({"model": for_script(source)}, out)

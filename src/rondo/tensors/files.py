@@ -26,15 +26,17 @@ class TensorFile(Mapping[str, Array]):
 
     BF16 comes as its bits in ``uint16``. An array whose place in the file is not aligned to its dtype (some
     writers do that) comes as a copy. Arrays outlive the file; asking a closed file for one raises ``Conflict``.
+    ``private``: arrays may be written to; what is changed is a copy, of those pages alone, that nobody else sees.
     Raises ``BadInput`` when made, for a file that cannot be read or whose header lies.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, private: bool = False) -> None:
         self.path = path
+        self._private = private
         try:
             with path.open("rb") as file:
                 self.layout = layout_in(file, str(path))
-                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+                mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY if private else mmap.ACCESS_READ)
         except OSError as error:
             raise BadInput(f"cannot be read: {error.strerror}", where=str(path)) from error
         self._bytes: NDArray[np.uint8] | None = np.frombuffer(mapped, np.uint8)
@@ -69,7 +71,7 @@ class TensorFile(Mapping[str, Array]):
         flat = self._bytes[tensor.start : tensor.stop].view(numpy_dtype(tensor.dtype))
         if not flat.flags.aligned:
             flat = flat.copy()
-            flat.flags.writeable = False
+            flat.flags.writeable = self._private
         return flat
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rondo.base.errors import BadInput
-from rondo.tensors.dtypes import dtype_of, numpy_dtype
+from rondo.tensors.dtypes import dtype_of
+from rondo.tensors.files import TensorFile
 
 Array = NDArray[Any]
 
@@ -61,18 +62,17 @@ def as_array(value: Any) -> Array:
     return np.ascontiguousarray(array, array.dtype.newbyteorder("<")).reshape(array.shape)
 
 
-def for_script(arrays: Mapping[str, Array], dtypes: Mapping[str, str]) -> dict[str, Any]:
-    """Copies that a script may change: torch tensors where it has imported torch, else numpy arrays."""
+def for_script(path: Path) -> dict[str, Any]:
+    """The tensors of a file, mapped; a script may change them, which copies what it changes. Torch tensors where it has
+    imported torch, else numpy arrays. Raises ``BadInput``."""
     torch = sys.modules.get("torch")
-    copies: dict[str, Any] = {}
-    for name, array in arrays.items():
-        copy = np.array(array, numpy_dtype(dtypes[name]), order="C")
+    with TensorFile(path, private=True) as file:
+        given: dict[str, Any] = dict(file)
         if torch is not None:
-            copy = torch.from_numpy(copy)
-            if dtypes[name] == "BF16":
-                copy = copy.view(torch.bfloat16)
-        copies[name] = copy
-    return copies
+            for tensor in file.layout.tensors:
+                made = torch.from_numpy(given[tensor.name])
+                given[tensor.name] = made.view(torch.bfloat16) if tensor.dtype == "BF16" else made
+    return given
 
 
 def _is_torch(value: Any) -> bool:

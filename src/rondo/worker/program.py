@@ -71,8 +71,7 @@ class Program:
         path = Path(request["model"])
 
         def model() -> Mapping[str, Any]:
-            with TensorFile(path) as file:
-                return for_script(file, {tensor.name: tensor.dtype for tensor in file.layout.tensors})
+            return for_script(path)
 
         def submit(update: Update) -> None:
             with TensorFile(path) as file:
