@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from rondo.base.clock import SystemClock
-from rondo.base.errors import BadInput, LedgerBusy, NoSpace, RondoError
+from rondo.base.errors import BadInput, LedgerBusy, NoSpace, ProtocolBroken, RondoError
 from rondo.client.app import join
 from rondo.jobs.package import pack
 from rondo.net import methods
@@ -21,8 +21,11 @@ from rondo.net.kits import load_kit
 from rondo.net.server import open_server
 from rondo.pki.kit import Kit
 from rondo.pki.vouchers import vouch
+from rondo.policy.site import FILE
 from rondo.simulator.local import ADMIN, SERVER, Layout, make_kits
+from rondo.tensors.digest import file_digest
 from rondo.wire import rondo_pb2 as pb
+from tests.jobs.folders import Entry, make_zip, tree
 from tests.ports import free_port
 from tests.real.world import write_job
 
@@ -45,7 +48,7 @@ def grpc_ends() -> Iterator[None]:
 
 @asynccontextmanager
 async def answering(
-    kit: Kit, *waits: pb.Order | RondoError | str, logins: tuple[RondoError, ...] = ()
+    kit: Kit, *waits: pb.Order | RondoError | str, logins: tuple[RondoError, ...] = (), name: str = ""
 ) -> AsyncIterator[dict[str, pb.Report]]:
     """A server that answers waiting calls with ``waits``, one after the other; the first log-ins with errors. A kind
     of report among them holds the answer until it was reported; yields what was."""
@@ -56,7 +59,7 @@ async def answering(
     async def register(hello: pb.Hello, call: Call) -> pb.Welcome:
         for trouble in troubles:
             raise trouble
-        return pb.Welcome(token="t", instance=hello.name, heartbeat=60.0, project=hello.project)
+        return pb.Welcome(token="t", instance=name or hello.name, heartbeat=60.0, project=hello.project)
 
     async def wait(_: pb.Holding, call: Call) -> pb.Order:
         order = next(orders)
@@ -109,6 +112,24 @@ async def test_a_client_that_finds_no_server_can_be_stopped(kits: dict[str, Kit]
         assert await joining == ""
 
 
+@pytest.mark.parametrize("name", ["../../etc", "a/../startup", "b", "a_x", "a_1/.."])
+async def test_a_name_that_would_be_another_folder_is_not_taken(kits: dict[str, Kit], name: str) -> None:
+    """A server that says which folder a job goes into could put it into the kit, or over the site's policy."""
+    async with answering(kits[SERVER], LEAVE, name=name):
+        with pytest.raises(ProtocolBroken, match="the server calls this client"):
+            await join(kits["a"], "test")
+
+
+async def test_a_site_does_not_begin_with_a_policy_that_it_cannot_read(kits: dict[str, Kit]) -> None:
+    path = kits["a"].workspace / FILE
+    path.write_text("[limits]\ncpu = 4\n")
+    try:
+        with pytest.raises(BadInput, match=r"\[limits\]: unknown key 'cpu' \(did you mean 'cpus'"):
+            await join(kits["a"], "test")
+    finally:
+        path.unlink()
+
+
 HUGE = pb.FileRef(digest=f"blake3:{'a' * 64}", size=1 << 55)  # as no disk has room for
 NO_ROOM = r"needs \d{5}\.\d TiB and 64\.0 MiB to spare, .* are free \(free space at this site\)"
 
@@ -136,6 +157,28 @@ async def test_a_model_for_which_there_is_no_room_is_not_fetched(kits: dict[str,
         await join(kits["a"], "test")
     assert re.search(f"the model, and an update, {NO_ROOM}", _failure(reports))
     assert reports["task_failed"].round == 3
+
+
+async def test_a_package_cannot_reach_the_sites_policy(kits: dict[str, Kit], tmp_path: Path) -> None:
+    """Signed by an admin who means harm, handed out by a server that does not look."""
+    good = [Entry(name, content) for name, content in sorted(tree(write_job(tmp_path / "job")).items())]
+    path = kits["a"].workspace / FILE
+    for name in (f"../../{FILE}", f"../../startup/{FILE}", str(path), "../mmar_a/../../site_policy.toml"):
+        archive = make_zip(tmp_path / "job.zip", [*good, Entry(name, b'code = "allow"')])
+        file = file_digest(archive)
+        package = pb.FileRef(digest=file.digest, size=file.size, content=archive.read_bytes())
+        async with answering(kits[SERVER], engaging(kits, package), "prepare_failed", LEAVE) as reports:
+            await join(kits["a"], "test")
+        assert "entry" in _failure(reports) and not path.exists()
+        assert not list(kits["a"].workspace.rglob(FILE))
+
+
+@pytest.mark.parametrize("voucher", ["", "AAAA\nnot a certificate"])
+async def test_an_unsigned_job_is_not_fetched_and_the_client_goes_on(kits: dict[str, Kit], voucher: str) -> None:
+    async with answering(kits[SERVER], engaging(kits, HUGE, voucher), "prepare_failed", LEAVE) as reports:
+        assert await join(kits["a"], "test") == ""
+    failed = reports["prepare_failed"].prepare_failed
+    assert failed.site == "a" and failed.error.startswith("a: ") and "sign" in failed.error
 
 
 def _failure(reports: dict[str, pb.Report]) -> str:

@@ -11,12 +11,13 @@ from rondo.base.clock import SystemClock
 from rondo.base.errors import SiteRefused
 from rondo.client.gate import Parcel, admit, data_of, see_answered
 from rondo.client.place import Place
-from rondo.client.policy import FILE, read_policy
+from rondo.client.policy import read_policy
 from rondo.jobs.package import pack
 from rondo.net.kits import load_kit
 from rondo.pki.kit import Kit
 from rondo.pki.revocation import REVOKED
 from rondo.pki.vouchers import vouch
+from rondo.policy.site import FILE
 from rondo.provision.revoke import revoke
 from rondo.simulator.local import ADMIN, SERVER, Layout, make_kits
 from rondo.wire import rondo_pb2 as pb

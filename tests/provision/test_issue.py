@@ -22,7 +22,8 @@ FILES = {
     Role.SERVER: BASE
     | {"server.crt", "server.key", "fed_server.json", "log.config", "start.sh", "sub_start.sh", "stop_fl.sh"},
     Role.CLIENT: BASE
-    | {"client.crt", "client.key", "fed_client.json", "log.config", "start.sh", "sub_start.sh", "stop_fl.sh"},
+    | {"client.crt", "client.key", "fed_client.json", "log.config", "start.sh", "sub_start.sh", "stop_fl.sh"}
+    | {"site_policy.toml.example"},
     Role.ADMIN: BASE | {"client.crt", "client.key", "fed_admin.json", "fl_admin.sh"},
 }
 

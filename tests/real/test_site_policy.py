@@ -6,12 +6,13 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from rondo.client.policy import FILE
 from rondo.jobs.package import pack
 from rondo.pki.vouchers import vouch
+from rondo.policy.site import FILE
 from rondo.simulator.local import ADMIN, SERVER
 from tests.real.gates import GATED, command, gated_job
 from tests.real.hostile import arrays_of, refused, stranger
+from tests.real.watching import workers
 from tests.real.world import World, world, write_job
 
 OTHER = "other@hub.org"
@@ -140,3 +141,126 @@ async def test_a_job_cannot_take_the_sites_filters_away(tmp_path: Path) -> None:
         policy(made, "a", '[[filters]]\nname = "exclude_vras"\nvars = ["own"]\n')
         _, events = await made.run(job)
         assert "this site cannot filter as it must" in events[-1].data["error"] and events[-1].data["site"] == "a"
+
+
+GREEDY = """
+import os
+import time
+import numpy as np
+import rondo
+
+
+def new_model():
+    return {"w": np.zeros(4, np.float32)}
+
+
+class Greedy:
+    def __init__(self, site, wants):
+        self.wants = wants
+
+    def train(self, model, task):
+        print("cards:", repr(os.environ.get("CUDA_VISIBLE_DEVICES")), flush=True)
+        if self.wants == "cpus":
+            os.sched_setaffinity(0, range(os.cpu_count()))
+            while len(os.sched_getaffinity(0)) > 1:
+                time.sleep(0.05)
+            return {"w": model["w"] + 1}, 1
+        if self.wants == "memory":
+            held = bytearray(b"x" * (300 << 20))
+        if self.wants == "disk":
+            with open("checkpoint", "wb") as file:
+                file.write(bytes(30 << 20))
+        time.sleep(600)
+"""
+PASSED = {
+    "memory": ('memory = "200 MiB"', "MiB of memory, this site allows 200.0 MiB"),
+    "disk": ('disk = "20 MiB"', "MiB of disk, this site allows 20.0 MiB"),
+    "run_time": ('run_time = "3 s"', "has run for 3 s, this site allows 3 s"),
+}
+
+
+async def test_a_run_that_takes_too_much_is_ended_and_the_admin_told(tmp_path: Path) -> None:
+    def greedy(wants: str) -> Path:
+        trainer = f'{{ name = "function", class = "work:Greedy", args = {{ wants = "{wants}" }} }}'
+        settings = {"min_clients": 1, "num_rounds": 1, "final_validation": False}
+        return write_job(tmp_path / wants, code=GREEDY, toml=f"{MODEL}[client]\ntrainer = {trainer}\n", **settings)
+
+    async with world(tmp_path / "w", {"a": None}) as made:
+        client = made.pid("a")
+        for wants, (limit, says) in PASSED.items():
+            policy(made, "a", f"[limits]\n{limit}\n")
+            run, events = await made.run(greedy(wants))
+            (failed,) = [event.data for event in events if event.kind == "client_failed"]
+            assert failed["client"] == "a" and f"{FILE} [limits] {wants}: " in failed["error"], failed
+            assert says in failed["error"]
+            assert events[-1].kind == "run_failed" and events[-1].data["site"] == "a"
+            assert workers(client) == []
+        policy(made, "a", "[limits]\ncpus = 1\ngpus = 0\n")
+        run, events = await made.run(greedy("cpus"))
+        assert events[-1].kind == "run_finished" and made.pid("a") == client
+        assert "cards: ''" in (made.workspaces["a"] / f"run_{run}" / "a.log").read_text()
+
+
+CURIOUS = """
+import os
+import socket
+import numpy as np
+import rondo
+
+CLIENT, SERVER = {workspace!r}, {port}
+
+
+def new_model():
+    return {{"w": np.zeros(4, np.float32)}}
+
+
+def came_of(attempt):
+    try:
+        attempt()
+    except OSError as error:
+        return type(error).__name__
+    return "done"
+
+
+class Curious:
+    def __init__(self, site):
+        self.site = site
+
+    def train(self, model, task):
+        tried = [
+            came_of(lambda: open(CLIENT + "/startup/client.key").read()),
+            came_of(lambda: open(CLIENT + "/site_policy.toml", "w")),
+            came_of(lambda: os.listdir(CLIENT + "/seats")),
+            came_of(lambda: socket.create_connection(("127.0.0.1", SERVER), 5)),
+            came_of(lambda: open(self.site.data / "scan").read()),
+            came_of(lambda: open(self.site.data / "scan", "w")),
+            came_of(lambda: open("notes", "w").write("mine")),
+        ]
+        print("tried:", *tried, flush=True)
+        return rondo.Update({{"w": model["w"] + 1}}, 1.0)
+
+    def validate(self, model, task):
+        return 1.0, {{"level": float(model["w"].mean())}}
+"""
+IN_A_SANDBOX = (
+    "FileNotFoundError OSError FileNotFoundError ConnectionRefusedError done OSError done"  # OSError: read-only
+)
+
+
+async def test_a_run_in_a_sandbox_is_a_run_like_any_other(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "scan").write_text("of a patient")
+    async with world(tmp_path / "w", {"a": data, "bb": data}) as made:
+        told = {"workspace": str(made.workspaces["a"]), "port": made.admin_kit.port}
+        toml = MODEL + CLIENT.replace("Clinic", "Curious")
+        job = write_job(tmp_path / "job", code=CURIOUS.format(**told), toml=toml, num_rounds=2)
+        policy(made, "a", f'[worker]\nsandbox = "bubblewrap"\n[data]\nfolders = ["{data}"]\n')
+        run, events = await made.run(job)
+        assert events[-1].kind == "run_finished", events[-1]
+        logs = [(made.workspaces[name] / f"run_{run}" / f"{name}.log").read_text() for name in ("a", "bb")]
+        assert logs[0].count(f"tried: {IN_A_SANDBOX}\n") == 2
+        assert logs[1].count("tried: done done done done done done done\n") == 2  # as the test sees it outside
+        assert (made.workspaces["a"] / f"run_{run}" / "work_a" / "notes").read_text() == "mine"
+        metrics = {event.data["client"]: event.data["metrics"] for event in events if event.kind == "update_accepted"}
+        assert metrics == {"a": {"level": 2.0}, "bb": {"level": 2.0}}

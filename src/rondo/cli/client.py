@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from rondo.base.errors import BadInput
+from rondo.cli.provision import Format, Output
 
 app = typer.Typer(help="Run a client: it dials out, trains here, and opens no port.", no_args_is_help=True)
 
@@ -35,3 +36,35 @@ def start(
 
     if asyncio.run(program()) == "restart":
         raise typer.Exit(RESTART)
+
+
+@app.command()
+def policy(
+    kit: Annotated[Path, typer.Argument(help="The site's opened kit: the folder that contains startup/.")],
+    example: Annotated[bool, typer.Option("--example", help="Print a site_policy.toml to begin with.")] = False,
+    output: Output = Format.TABLE,
+) -> None:
+    """Check site_policy.toml and print what this site allows. Exit code 3: a wrong file, 4: no sandbox to be had."""
+    import msgspec  # noqa: PLC0415 - keeps `rondo --help` fast
+
+    from rondo.client.policy import check_filters, read_policy  # noqa: PLC0415
+    from rondo.client.told import in_force  # noqa: PLC0415
+    from rondo.net.kits import startup_folder  # noqa: PLC0415
+    from rondo.policy.site import EXAMPLE, FILE  # noqa: PLC0415
+    from rondo.worker.sandbox import see_it_works  # noqa: PLC0415
+
+    workspace = startup_folder(kit).parent
+    if example:
+        typer.echo(EXAMPLE, nl=False)
+        return
+    found = read_policy(workspace)
+    check_filters(found)
+    if found.worker.sandbox == "bubblewrap":
+        see_it_works()
+    said = {"file": str(workspace / FILE) if (workspace / FILE).exists() else f"none: no {FILE} in {workspace}"}
+    said |= in_force(found)
+    if output == Format.JSON:
+        typer.echo(msgspec.json.format(msgspec.json.encode(said), indent=2).decode())
+        return
+    for subject, text in said.items():
+        typer.echo(f"{subject + ':':<10} {text}")

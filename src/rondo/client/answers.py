@@ -35,6 +35,8 @@ class Answers:
 
     async def _deploy(self, place: Place, args: Sequence[str]) -> None:
         number, _, digest, size, voucher = args
+        if not (number.isdecimal() and size.isdecimal()):
+            raise ProtocolBroken(f"run {number[:20]!r} with a package of {size[:20]!r} bytes")
         parcel = Parcel(pb.FileRef(digest=digest, size=int(size)), voucher)
         await fetch_job(self._channel, parcel, place, int(number), self._backoff)
 

@@ -12,7 +12,7 @@ from rondo.base.errors import Refused, RondoError, YourFault
 from rondo.base.ids import new_token
 from rondo.base.rooms import listed
 from rondo.client.answers import Answers
-from rondo.client.place import Place
+from rondo.client.place import Place, see_own_name
 from rondo.client.policy import read_policy
 from rondo.client.seat import Seat, site_secret, take_seat
 from rondo.client.sweeping import sweep_at_log_in, sweep_idle
@@ -89,6 +89,7 @@ class Client:
             raise
 
     def _take(self, welcome: pb.Welcome) -> None:
+        see_own_name(welcome.instance, self._kit.name)
         self.instance, self._heartbeat = welcome.instance, welcome.heartbeat
         self._channel.token = welcome.token
         self._logged_in.set()  # also if the next line fails: then this client says goodbye

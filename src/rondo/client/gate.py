@@ -6,6 +6,7 @@ dates and the revocations that the site knows, the signature against the digest 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,17 +17,20 @@ from rondo.base.errors import BadInput, Refused, SiteRefused
 from rondo.base.room import in_words
 from rondo.client.limits import refused, see_watchable
 from rondo.client.place import Place
-from rondo.client.policy import FILE, SitePolicy, read_policy
+from rondo.client.policy import SitePolicy, read_policy
 from rondo.jobs.facts import package_facts
 from rondo.jobs.job import read_job
 from rondo.jobs.resources import ResourcesPart
 from rondo.net.kits import revocations
 from rondo.pki.trust import Trust
 from rondo.pki.vouchers import check_voucher
+from rondo.policy.site import FILE
 from rondo.wire import rondo_pb2 as pb
 from rondo.worker.sandbox import see_it_works
 
 T = TypeVar("T")
+
+log = logging.getLogger("rondo.client")
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,9 @@ def admit(place: Place, parcel: Parcel) -> Admitted:
             see_it_works()
         return signer.name
 
-    return Admitted(policy, named(place, judge), parcel)
+    admitted = Admitted(policy, named(place, judge), parcel)
+    log.info("package %s, signed by %s: may come in", parcel.file.digest, admitted.signer)
+    return admitted
 
 
 def policy_of(place: Place) -> SitePolicy:
@@ -80,9 +86,13 @@ def policy_of(place: Place) -> SitePolicy:
 
 def see_answered(place: Place, command: str) -> None:
     """Raises ``SiteRefused`` where this site does not answer ``command``."""
-    if not policy_of(place).commands.answers(command):
-        what = f"this site does not answer {command!r}"
-        raise SiteRefused(what, where=f"{place.instance}: {FILE} [commands]", hint="the site decides")
+
+    def judge() -> None:
+        if not read_policy(place.folder).commands.answers(command):
+            what = f"this site does not answer {command!r}"
+            raise SiteRefused(what, where=f"{FILE} [commands]", hint="the site decides")
+
+    named(place, judge)
 
 
 def data_of(policy: SitePolicy, place: Place) -> Path | None:
@@ -105,7 +115,9 @@ def named(place: Place, judge: Callable[[], T]) -> T:
         return judge()
     except (BadInput, Refused, SiteRefused) as error:
         where = f"{place.instance}: {error.where}" if error.where else place.instance
-        raise SiteRefused(error.what, where=where, hint=error.hint) from None
+        refusal = SiteRefused(error.what, where=where, hint=error.hint)
+        log.warning("refused: %s", refusal)
+        raise refusal from None
 
 
 def _see_needs(policy: SitePolicy, needs: ResourcesPart) -> None:

@@ -18,7 +18,8 @@ from typing import Any
 
 from rondo.base.errors import SiteRefused
 from rondo.base.room import in_words, size_of
-from rondo.client.policy import FILE, Limits
+from rondo.client.policy import Limits
+from rondo.policy.site import FILE
 
 OFTEN = 1.0  # seconds between two looks
 LITTLE = 0.05  # of the time is spent looking at disks, at most
@@ -32,6 +33,9 @@ async def within(limits: Limits, folders: Callable[[], Sequence[Path]], work: Co
 
     Raises ``SiteRefused`` where it does not: then ``work`` has been cancelled, and has ended.
     """
+    if limits == Limits():
+        await work
+        return
     working, watching = asyncio.create_task(work), asyncio.create_task(_watch(limits, folders))
     try:
         await asyncio.wait((working, watching), return_when=asyncio.FIRST_COMPLETED)
@@ -58,7 +62,8 @@ async def _watch(limits: Limits, folders: Callable[[], Sequence[Path]]) -> None:
         await asyncio.sleep(max(left, 0.0))  # a look now and then; nothing is waited for
         if limits.run_time is not None and clock() - began >= limits.run_time:
             raise refused("run_time", f"has run for {clock() - began:.0f} s", f"{limits.run_time:g} s")
-        below = await asyncio.to_thread(descendants, os.getpid())
+        counted = limits.cpus is not None or limits.memory is not None
+        below = await asyncio.to_thread(descendants, os.getpid()) if counted else []
         if limits.cpus is not None:
             keep_to(limits.cpus, below)
         if limits.memory is not None:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from rondo.base.errors import BadInput, SiteRefused
-from rondo.client.policy import FILE
 from rondo.jobs.job import Choice, Job
 from rondo.jobs.task import derive_seed
+from rondo.policy.site import FILE
 from rondo.wire import rondo_pb2 as pb
 from rondo.worker.host import TaskFailed, Worker, WorkerSpec, open_worker
 

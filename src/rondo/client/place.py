@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from rondo.base.errors import ProtocolBroken
 from rondo.client.sweeping import MADE
 from rondo.pki.kit import Kit
 
@@ -48,3 +50,9 @@ class Place:
         """All that a run takes of the disk."""
         beside = self.run_folder(number).glob(f"{self.instance}.*")
         return [self.code(number), self.work(number), self.cache, *beside]
+
+
+def see_own_name(instance: str, name: str) -> None:
+    """Raises ``ProtocolBroken`` unless a client of the kit ``name`` may be called ``instance``: folders are, too."""
+    if not re.fullmatch(rf"{re.escape(name)}(_[0-9]{{1,9}})?", instance):
+        raise ProtocolBroken(f"the server calls this client {instance[:60]!r}", where=name)

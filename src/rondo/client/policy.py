@@ -21,9 +21,9 @@ from rondo.base.options import Options, decode, nearest
 from rondo.jobs.native import read_choice, read_table
 from rondo.jobs.parts import SITE, Choice
 from rondo.jobs.toml import read_toml
+from rondo.policy.site import FILE
 from rondo.tensors.digest import parse_digest
 
-FILE = "site_policy.toml"
 SHELL = frozenset({"cat", "env", "grep", "head", "ls", "pwd", "tail"})  # commands that look around in the workspace
 DEPLOY = "deploy"
 

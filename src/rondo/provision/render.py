@@ -13,6 +13,7 @@ from rondo.pki.authority import Authority, Issued
 from rondo.pki.certificates import Role, day, moment
 from rondo.pki.kit import CONFIG, POLICY, ROOT, STEM
 from rondo.pki.manifest import FORMAT, Manifest, digests, seal
+from rondo.policy.site import EXAMPLE, FILE
 from rondo.provision.project import Participant, Project
 from rondo.provision.scripts import DEFAULT_IMAGE, scripts
 
@@ -62,7 +63,11 @@ Ports to open for incoming connections: {ports}.""",
     startup/stop_fl.sh         stops it
     rondo client start WORKSPACE    the same in the foreground
 
-The client opens no port; it must be able to reach {host}, port {ports}, directly or through HTTPS_PROXY.""",
+The client opens no port; it must be able to reach {host}, port {ports}, directly or through HTTPS_PROXY.
+
+What this site allows is yours to say, in a file of the workspace that no kit and no job can change:
+    cp startup/site_policy.toml.example site_policy.toml    then edit it
+    rondo client policy WORKSPACE                           checks it, and says what is in force""",
     Role.ADMIN: """    startup/fl_admin.sh        opens the console; your user name is {name}
 
 The console must be able to reach {host}, port {ports}, directly or through HTTPS_PROXY.""",
@@ -101,6 +106,8 @@ def _plain_files(recipe: Recipe, one: Participant) -> dict[str, bytes]:
         CONFIG[one.role]: _json(_CONFIGS[one.role](project)),
         **scripts(one.role, one.name, recipe.image, _ports(project)),
     }
+    if one.role == Role.CLIENT:
+        files[f"{FILE}.example"] = EXAMPLE.encode()
     if one.role != Role.ADMIN:
         files["log.config"] = _LOG_CONFIG.encode()
     if one.role == Role.SERVER and recipe.policy is not None:

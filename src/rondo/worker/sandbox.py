@@ -80,6 +80,8 @@ class Sandbox:
     def environment(self, inherited: dict[str, str]) -> dict[str, str]:
         """Of the environment ``inherited`` what is let in; and where temporary files go."""
         kept = {name: value for name, value in inherited.items() if name.startswith(_LET_IN)}
+        if modules := kept.get("PYTHONPATH"):  # what is relative there is so to where this process was started
+            kept["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, filter(None, modules.split(os.pathsep))))
         return kept | {"HOME": str(self.home), "TMPDIR": str(self._temporary)}
 
     @property
