@@ -7,6 +7,7 @@ import gc
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,8 @@ async def answering(
 ) -> AsyncIterator[dict[str, pb.Report]]:
     """A server that answers waiting calls with ``waits``, one after the other; the first log-ins with errors. A kind
     of report among them holds the answer until it was reported; yields what was."""
-    orders, troubles = iter(waits), iter(logins)
+    # An answer may come to a call that the client has just given up for the next one: the last order stands.
+    orders, troubles = chain(waits, repeat(LEAVE)), iter(logins)
     reports: dict[str, pb.Report] = {}
     reported = asyncio.Condition()
 
