@@ -185,13 +185,15 @@ class MemoryRuns:
 
     async def abort_client(self, client: str) -> None:
         if self.at.present[client].status != "training started":
-            raise Conflict("Client training is not running.")
+            fresh = self.at.present[client].status == "training not started"
+            raise Conflict(f"Client training has {'not started' if fresh else 'already stopped'}.")
         self.at.present[client] = replace(self.at.present[client], status="training stopped")
 
     async def abort(self, run: int | None) -> int:
         found = self.at.under_way() if run is None else await self.get(run)
         if found is None or found.state not in OPEN:
-            raise Conflict("Server training is not running." if run is None else f"run {run} is not open")
+            stopped = "already stopped" if self.at.known_runs else "not started"
+            raise Conflict(f"Server training has {stopped}." if run is None else f"run {run} is not open")
         error = {"error": f"aborted by {self.at.user}", "site": ""}
         self.at.known_runs[found.id - 1] = replace(found, state="aborted", error=error)
         return found.id

@@ -10,7 +10,7 @@ import pytest
 from rondo.base.errors import BadInput, Conflict, NotFound, Unreachable
 from rondo.base.options import Options
 from rondo.commands.desk import WaitingLine
-from rondo.commands.rows import Row, Text
+from rondo.commands.rows import Facts, Row, Text
 from tests.commands.desks import MemoryDesk, facts, problems, started, table, texts, typed
 
 # ---- check_status -------------------------------------------------------------------------------------------------
@@ -87,11 +87,15 @@ def test_the_first_error_of_a_failed_run_is_its_status(desk: MemoryDesk, error: 
 
 
 def test_status_of_clients_line_by_line(desk: MemoryDesk) -> None:
-    desk.add_client("b", status="training started", waiting_for="the others, in round 3")
+    desk.add_client("b", status="training started", waiting_for="the others, in round 3", since=3661.0, then="trains")
     rows = typed(desk, "check_status client")
     assert rows[:2] == [
         Text("client name: a\ttoken: token-a\tstatus: training not started", site="a"),
-        Text("client name: b\ttoken: token-b\tstatus: training started\twaiting for: the others, in round 3", site="b"),
+        Text(
+            "client name: b\ttoken: token-b\tstatus: training started\twaiting for: the others, in round 3, "
+            "since 01:01:01 UTC; then trains",
+            site="b",
+        ),
     ]
     assert [client["instance"] for client in facts(rows)["clients"]] == ["a", "b"]
     assert [row.site for row in typed(desk, "check_status client b a b") if isinstance(row, Text)] == ["b", "a"]
@@ -216,15 +220,26 @@ def test_faq_T7_aborting_one_client_leaves_the_others(desk: MemoryDesk) -> None:
     typed(started(desk), "start client b")
     assert typed(desk, "abort client a") == [Text("Aborting the client...", "a")]
     assert (desk.present["a"].status, desk.present["b"].status) == ("training stopped", "training started")
-    assert problems(typed(desk, "abort client")) == [("a", "Client training is not running.", "Conflict")]
+    assert problems(typed(desk, "abort client")) == [("a", "Client training has already stopped.", "Conflict")]
 
 
 def test_aborting_the_server_ends_the_run(desk: MemoryDesk) -> None:
     rows = typed(started(desk), "abort server")
     assert texts(rows) == ["Aborting the server..."] and facts(rows) == {"run": 1}
     assert desk.known_runs[0].state == "aborted"
-    with pytest.raises(Conflict, match=r"Server training is not running\."):
+    with pytest.raises(Conflict, match=r"Server training has already stopped\."):
         typed(desk, "abort server")
+
+
+def test_what_has_not_started_is_not_aborted(desk: MemoryDesk) -> None:
+    with pytest.raises(Conflict, match=r"Server training has not started\."):
+        typed(desk, "abort server")
+    assert problems(typed(desk, "abort client a")) == [("a", "Client training has not started.", "Conflict")]
+
+
+def test_aborting_all_ends_the_run_and_tells_who_took_part(desk: MemoryDesk) -> None:
+    rows = typed(started(desk), "abort all")
+    assert rows == [Text("Aborting the server..."), Facts({"run": 1}), Text("Aborting the client...", "a")]
 
 
 def test_clients_are_shut_down_before_the_server(desk: MemoryDesk) -> None:

@@ -170,8 +170,8 @@ async def test_what_the_console_says_to_what_cannot_be_done(tmp_path: Path) -> N
         assert await problem(made, "shutdown server") == (active, 6)
         gate.open()
         assert (await made.ended(1))[-1].kind == "run_finished"
-        assert await problem(made, "abort server") == ("Server training is not running.", 6)
-        assert await refusal(made, "abort client", "a") == "Client training is not running."
+        assert await problem(made, "abort server") == ("Server training has already stopped.", 6)
+        assert await refusal(made, "abort client", "a") == "Client training has already stopped."
         await command(made.session, "shutdown client")
         assert await made.wait("a") == 0
         assert await problem(made, "shutdown client") == ("no clients available", 5)

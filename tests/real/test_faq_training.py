@@ -89,7 +89,7 @@ async def test_faq_T7_abort_stops_the_client_named_and_nobody_else(tmp_path: Pat
             "training started",
         ]
         again = await command(made.session, "abort client bb")
-        assert [problem["error"] for problem in again["problems"]] == ["Client training is not running."]
+        assert [problem["error"] for problem in again["problems"]] == ["Client training has already stopped."]
 
         for gate in at:
             gate.open()

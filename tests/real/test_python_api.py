@@ -107,7 +107,7 @@ async def test_how_a_run_ends_is_what_its_waiting_raises(tmp_path: Path) -> None
                 with pytest.raises(error):
                     wrong()
             told = admin.command("abort client a", check=False)
-            assert "Error: Client training is not running." in str(told) and "Error:" in told._repr_html_()
+            assert "Error: Client training has already stopped." in str(told) and "Error:" in told._repr_html_()
             await made.stop(SERVER)
             with pytest.raises(Unreachable):
                 admin.status()

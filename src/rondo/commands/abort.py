@@ -1,6 +1,6 @@
 """Stop training: of clients (the others go on), or of the server and with it of the run.
 
-``abort client [NAME...]`` or ``abort server``.
+``abort client [NAME...]`` or ``abort server``. It takes effect at once, also while training is still starting.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ PERMISSION = "TRAIN"
 SCOPE = "training"
 EXAMPLE = "client site-1"
 ALIASES = ("abort_app",)
+TAKES_PART = ("training starting", "training started")
 
 
 class Options(Target, frozen=True):
@@ -23,13 +24,18 @@ class Options(Target, frozen=True):
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
     async def ask(site: str) -> AsyncIterator[Row]:
-        if site == SERVER:
-            stopped = await desk.runs.abort(None)
-            yield Text("Aborting the server...")
-            yield Facts({"run": stopped})
-        else:
-            await desk.runs.abort_client(site)
-            yield Text("Aborting the client...", site=site)
+        await desk.runs.abort_client(site)
+        yield Text("Aborting the client...", site=site)
 
-    async for row in desk.each(await meant(desk, options), ask):
-        yield row
+    sites = await meant(desk, options)
+    if sites[0] == SERVER:  # with its run, every client that takes part stops
+        training = {line.instance for line in await desk.clients.listed() if line.status in TAKES_PART}
+        stopped = await desk.runs.abort(None)
+        yield Text("Aborting the server...")
+        yield Facts({"run": stopped})
+        for site in sites[1:]:
+            if site in training:
+                yield Text("Aborting the client...", site=site)
+    else:
+        async for row in desk.each(sites, ask):
+            yield row

@@ -60,9 +60,8 @@ async def _server(desk: Desk) -> AsyncIterator[Row]:
         yield Text(f"Total number of clients submitted models for current round: {current.submitted_now}")
     waiting = await desk.runs.waiting()
     if waiting:
-        since = datetime.fromtimestamp(waiting.since, UTC).strftime("%H:%M:%S UTC")
         names = ", ".join(waiting.clients) or "nobody yet"
-        yield Text(f"waiting for: {names} ({waiting.why}), since {since}; then {waiting.then}")
+        yield Text(f"waiting for: {names} ({waiting.why}), {_since(waiting.since, waiting.then)}")
     yield Table(
         ["CLIENT NAME", "TOKEN", "LAST ACCEPTED ROUND", "CONTRIBUTION COUNT", "STATE"],
         [
@@ -84,11 +83,17 @@ async def _clients(desk: Desk, options: Options, names: list[str]) -> AsyncItera
             line = lines.get(name)  # it may have left meanwhile
             if line is not None:
                 text = f"client name: {name}\ttoken: {line.session}\tstatus: {line.status}"
-                yield Text(f"{text}\twaiting for: {line.waiting_for}" if line.waiting_for else text, site=name)
+                if line.since is not None:
+                    text += f"\twaiting for: {line.waiting_for}, {_since(line.since, line.then)}"
+                yield Text(text, site=name)
 
     async for row in desk.each(names, ask):
         yield row
     yield Facts({"clients": [msgspec.to_builtins(lines[name]) for name in names if name in lines]})
+
+
+def _since(moment: float, then: str) -> str:
+    return f"since {datetime.fromtimestamp(moment, UTC):%H:%M:%S UTC}; then {then}"
 
 
 async def at_site(site: Site, options: Options) -> AsyncIterator[Row]:

@@ -17,7 +17,8 @@ WhenBusy = Literal["queue", "refuse"]  # a new run while another is under way wa
 
 @dataclass(frozen=True)
 class ClientLine:
-    """One logged-in client as ``check_status`` shows it."""
+    """One logged-in client as ``check_status`` shows it. ``since``: seconds since the epoch, None where it waits for
+    nothing."""
 
     instance: str
     kit: str  # name of the start-up kit it runs from
@@ -27,6 +28,8 @@ class ClientLine:
     waiting_for: str
     last_round: int | None
     contributions: int
+    since: float | None = None
+    then: str = ""  # what happens when the wait is over
 
 
 @dataclass(frozen=True)

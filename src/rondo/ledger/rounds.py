@@ -199,9 +199,11 @@ def is_done(tx: Tx, key: Key, client: str) -> bool:
     return _DONE.first(tx, **_named(key), client=client) is not None
 
 
-def answered(tx: Tx, key: Key) -> set[str]:
-    """Everybody who has answered."""
-    return set(tx.execute(select(contributions.c.client).where(_is(contributions, key))).scalars())
+def answered(tx: Tx, key: Key) -> dict[str, float]:
+    """Everybody who has contributed or sits the round out, and since when (seconds since the epoch)."""
+    tables = (declines, contributions)
+    asked = [select(table.c.client, table.c.at).where(_is(table, key)) for table in tables]
+    return {client: at for query in asked for client, at in tx.execute(query)}
 
 
 def decline(tx: Tx, key: Key, client: str, failure: Mapping[str, Any], now: float) -> bool:

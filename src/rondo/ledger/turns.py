@@ -69,7 +69,8 @@ def abort(tx: Tx, now: float, run: int | None, by: str) -> Run:
     alone(tx)
     wanted = [one for one in runs.open_runs(tx) if run is None or one.id == run]
     if not wanted:
-        raise Conflict("Server training is not running." if run is None else f"run {run} is not open")
+        stopped = "already stopped" if runs.latest(tx) else "not started"
+        raise Conflict(f"Server training has {stopped}." if run is None else f"run {run} is not open")
     end(tx, now, wanted[0].id, "aborted", failure(f"aborted by {by}"))
     return wanted[0]
 
@@ -110,7 +111,9 @@ def stop(tx: Tx, now: float, client: str, by: str) -> int:
     """``client`` takes no part in its run any more; returns the run's id. Raises ``Conflict`` where it takes none."""
     engaged = runs.engagement(tx, client)
     if engaged is None or engaged[1].state not in TAKING_PART:
-        raise Conflict("Client training is not running.")
+        newest = runs.latest(tx)
+        stopped = "already stopped" if newest and runs.participant(tx, newest.id, client) else "not started"
+        raise Conflict(f"Client training has {stopped}.")
     runs.set_participant(tx, (engaged[0].id, client), "stopped", now, {"error": f"aborted by {by}"})
     return engaged[0].id
 

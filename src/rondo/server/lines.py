@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from rondo.commands.desk import ClientLine
 from rondo.ledger import events, rounds, runs
@@ -16,14 +17,31 @@ def client_lines(tx: Tx) -> list[ClientLine]:
     newest = next(iter(runs.open_runs(tx)), None) or runs.latest(tx)
     counts = rounds.counts(tx, newest.id) if newest else {}
     parts = {part.client: part for part in runs.taking_part(tx, newest.id)} if newest else {}
-    waits_for = _waiting(tx, newest) if newest and newest.state in OPEN else lambda _: ""
-    return [
-        ClientLine(
-            one.instance, one.name, one.token[:8], one.state, _status(newest, parts.get(one.instance)),
-            waits_for(one.instance), *counts.get(one.instance, (None, 0)),
-        )
-        for one in session_rows.present(tx)
-    ]  # fmt: skip
+    waiting = _waiting(tx, newest) if newest and newest.state in OPEN else lambda _: _NOTHING
+    lines = []
+    for one in session_rows.present(tx):
+        part = parts.get(one.instance)
+        wait, (last, count) = waiting(part) if part else _NOTHING, counts.get(one.instance, (None, 0))
+        status = _status(newest, part)
+        line = ClientLine(one.instance, one.name, one.token[:8], one.state, status, wait.what, last, count)
+        lines.append(replace(line, since=wait.since, then=wait.then))
+    return lines
+
+
+@dataclass(frozen=True)
+class _Wait:
+    """What a client waits for, since when, and what it does then."""
+
+    what: str = ""
+    since: float | None = None
+    then: str = ""
+
+
+_NOTHING = _Wait()
+_BEFORE = {  # the first round that it takes part in
+    "invited": ("its word that it has the invitation in hand", "prepares the job"),
+    "preparing": ("its own preparation", "takes part in the rounds"),
+}
 
 
 def _status(run: Run | None, part: runs.Participant | None) -> str:
@@ -35,12 +53,24 @@ def _status(run: Run | None, part: runs.Participant | None) -> str:
     return "training started" if part.state == "prepared" else "training starting"
 
 
-def _waiting(tx: Tx, run: Run) -> Callable[[str], str]:
-    """Says what a client does, or waits for, in the round that is open."""
+def _waiting(tx: Tx, run: Run) -> Callable[[runs.Participant], _Wait]:
+    """Says what somebody who takes part does, or waits for, in the round that is open."""
     this, said = rounds.current(tx, run.id), events.last_progress(tx, run.id)
-    answered = rounds.answered(tx, (this.run, this.round, this.task)) if this else set()
+    answered = rounds.answered(tx, (this.run, this.round, this.task)) if this else {}
 
-    def waits_for(client: str) -> str:
-        return f"the others, in round {this.round}" if this and client in answered else said.get(client, "")
+    def waiting(part: runs.Participant) -> _Wait:
+        if part.state in _BEFORE:
+            what, then = _BEFORE[part.state]
+            return _Wait(what, part.changed_at, then)
+        if part.state != "prepared":
+            return _NOTHING
+        if this is None:
+            return _Wait("the first round to open", part.changed_at, "trains")
+        if this.state == "committed":
+            return _Wait("the next round to open", this.ended_at, "trains")
+        if part.client in answered:
+            return _Wait(f"the others, in round {this.round}", answered[part.client], "gets what came of it")
+        own = said.get(part.client, f"its own work on round {this.round}")
+        return _Wait(own, max(this.opened_at, part.changed_at), "sends what it has made")
 
-    return waits_for
+    return waiting
