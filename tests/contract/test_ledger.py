@@ -178,6 +178,19 @@ async def test_a_question_is_answered_once_and_never_after_its_end(ledger: Ledge
     assert not await ledger.do(asks.answer, "late", "a", {"text": "done"})
 
 
+async def test_what_was_withdrawn_is_not_begun(ledger: Ledger, other: Ledger) -> None:
+    """A question may lie before a client that stood still until nobody waited for it any more (T8)."""
+    await ledger.do(asks.put, ask("q"))
+    assert not await other.do(asks.begin, "q", "b"), "it is a's"
+    assert await other.do(asks.begin, "q", "a") and await ledger.do(asks.begin, "q", "a")
+    again = await ledger.do(asks.pending, "a", [])
+    assert again is not None and again.id == "q", "a client that was killed meanwhile is told again"
+    assert await ledger.do(asks.end, "q"), "whoever gives up knows that it was begun"
+    assert not await other.do(asks.begin, "q", "a") and not await other.do(asks.answer, "q", "a", {"text": "done"})
+    await ledger.do(asks.put, ask("q2"))
+    assert not await ledger.do(asks.end, "q2")
+
+
 async def test_a_server_that_is_back_asks_nothing_that_nobody_waits_for(ledger: Ledger) -> None:
     """An order that was not carried out in time is not carried out late (T8)."""
     for question in (ask("q1"), ask("q2", client="b"), ask("q3")):

@@ -144,7 +144,7 @@ TestRounds = RoundsMachine.TestCase
 TestRounds.settings = settings(max_examples=20, stateful_step_count=20)
 
 
-STEPS = st.lists(st.tuples(st.sampled_from(["answer", "end", "look"]), st.sampled_from(["q1", "q2"]), CLIENTS))
+STEPS = st.lists(st.tuples(st.sampled_from(["begin", "answer", "end", "look"]), st.sampled_from(["q1", "q2"]), CLIENTS))
 
 
 @settings(max_examples=30)
@@ -153,18 +153,23 @@ def test_a_question_is_answered_once_until_its_end(steps: list[tuple[str, str, s
     asked = {"q1": "a", "q2": "b"}
     answers: dict[str, str] = {}
     ended: set[str] = set()
+    begun: set[str] = set()
     with Books() as books:
         for name, client in asked.items():
             books.do(asks.put, ask(name, client))
         for number, (what, name, client) in enumerate(steps):
             over = name in ended or name in answers
-            if what == "answer":
+            if what == "begin":
+                begins = books.do(asks.begin, name, client)
+                assert begins == (not over and client == asked[name])
+                begun |= {name} if begins else set()
+            elif what == "answer":
                 counts = books.do(asks.answer, name, client, {"text": str(number)})
                 assert counts == (not over and client == asked[name])
                 if counts:
                     answers[name] = str(number)
             elif what == "end":
-                books.do(asks.end, name)
+                assert books.do(asks.end, name) == (name in begun and not over)
                 ended.add(name)
             found = books.do(asks.answered, name)
             assert (found and found.answer["text"]) == (None if name in ended else answers.get(name))

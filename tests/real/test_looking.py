@@ -136,12 +136,20 @@ async def test_a_client_that_is_silent_is_told_and_does_nothing_later(tmp_path: 
     """Stopped (SIGSTOP), so that its connection stands and the question lies before it when it wakes."""
     async with world(tmp_path / "w", {"a": None, "bb": None}) as made:
         job = gated_job(tmp_path / "study")
-        for line in (f"upload_folder {job}", "set_run_number 1", "deploy study server", "set_timeout 1"):
+        numbers = ("set_run_number 2", "deploy study client", "set_run_number 1", "deploy study server")
+        for line in (f"upload_folder {job}", *numbers, "set_timeout 1"):
             await rows(made, line)
         stopped = psutil.Process(made.pid("a"))
+        silent = Problem("No replies (the command was withdrawn)", site="a", code="Unreachable")
         stopped.suspend()
         try:
-            silent = Problem("No replies (the command was withdrawn)", site="a", code="Unreachable")
+            assert await rows(made, "shutdown client a") == [silent]
+        finally:
+            stopped.resume()
+        assert await shown(made, "pwd a") == str(made.workspaces["a"]), "it has not left"
+        stopped.suspend()
+        try:
+            assert silent in await rows(made, "delete_run_number 2")  # the first, which reaches it before it wakes
             told = await rows(made, "sys_info client")
             assert [row for row in told if isinstance(row, Problem)] == [silent]
             assert [row.text for row in told if isinstance(row, Text)] == ["instance:bb"]
@@ -151,9 +159,12 @@ async def test_a_client_that_is_silent_is_told_and_does_nothing_later(tmp_path: 
         finally:
             stopped.resume()
         await rows(made, "set_timeout 30")
-        # It answers again, and what it was asked while it was stopped has not been done: only bb has the job.
+        # It answers again, and what it was asked while it was stopped has not been done: only bb has the new job, and
+        # no longer has the old one.
         assert await shown(made, "pwd a") == str(made.workspaces["a"])
-        assert not list(made.workspaces["a"].glob("run_1/mmar_*"))
+        assert [path.name for path in made.workspaces["a"].glob("run_*/mmar_*")] == ["mmar_a"]
+        assert await shown(made, "ls a run_2") == "mmar_a"
         assert await shown(made, "ls bb run_1") == "mmar_bb"
+        assert "no such file: run_2" in await refusal(made, "ls bb run_2")
         put(made.workspaces["a"] / "log.txt", "late\n")
         assert await shown(made, "cat a log.txt") == "late"

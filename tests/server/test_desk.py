@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from rondo.base.clock import ManualClock
 from rondo.base.errors import Conflict, Unreachable
 from rondo.jobs.package import pack
 from rondo.ledger import asks, events, runs
 from rondo.ledger import sessions as rows
 from rondo.ledger.runs import Deployment, Package
-from rondo.server.asking import TIMEOUT
+from rondo.server.asking import DEFAULT_TIMEOUT, TIMEOUT
 from tests.real.world import write_job
 from tests.server.house import House, house
 
@@ -54,6 +55,24 @@ async def test_a_command_is_withdrawn_when_its_admin_goes_away(tmp_path: Path) -
         part = await made.store.read(runs.participant, run, "a")
         assert part is not None
         assert part.state == "stopped"
+
+
+async def test_who_gives_up_is_told_that_it_has_begun(tmp_path: Path) -> None:
+    clock = ManualClock()
+    async with house(tmp_path / "w", clock=clock) as made:
+        await staged(made, write_job(tmp_path / "job"))
+        await made.client("a")
+        ticket = made.store.bell.ticket("client:a")
+        asking = asyncio.create_task(made.desk.folders.deploy_client("job", "a"))
+        async with asyncio.timeout(10):
+            await made.store.bell.wait("client:a", ticket)
+        question = await made.store.read(asks.pending, "a", [])
+        assert question is not None and await made.store.do(asks.begin, question.id, "a")
+        clock.advance(DEFAULT_TIMEOUT + 1)
+        made.store.bell.ring("answers")
+        with pytest.raises(Unreachable, match=r"No replies \(it has begun, and may be done\)"):
+            await asking
+        assert not await made.store.do(asks.begin, question.id, "a")
 
 
 async def test_a_command_that_nobody_answers_is_withdrawn(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from rondo.base.errors import Refused, RondoError, YourFault
 from rondo.base.ids import new_token
 from rondo.base.rooms import listed
-from rondo.client.answers import Answers
+from rondo.client.answers import Answers, only_looks
 from rondo.client.place import Place, see_own_name
 from rondo.client.policy import read_policy
 from rondo.client.seat import Seat, site_secret, take_seat
@@ -171,7 +171,7 @@ class Client:
                     await self._sweep()
                 case "ask" if order.ask.id not in self._asks:
                     self._asks[order.ask.id] = asyncio.create_task(self._answer(order.ask))
-                case "leave":
+                case "leave" if await self._counts(""):
                     log.info("Shutdown the client: %s", order.leave.reason)
                     return "restart" if order.leave.restart else ""
 
@@ -260,13 +260,21 @@ class Client:
 
     # ---- questions
 
+    async def _counts(self, ask: str) -> bool:
+        """Does an admin still wait for it? An order may have lain here while this process, or the line, stood still.
+
+        ``ask`` "": for this client to leave.
+        """
+        return (await self._say(pb.Report(begun=pb.Begun(ask=ask)))).counted
+
     async def _answer(self, ask: pb.Ask) -> None:
         """Carry out a command for this site; errors are answers too."""
-        answer = pb.Answer(id=ask.id)
-        try:
-            answer.rows.extend(encode(row) for row in await self._answers.rows(self._place(), ask.name, ask.args))
-        except RondoError as error:
-            answer.error, answer.code = str(error), error.code
-        await self._say(pb.Report(answer=answer))
+        if only_looks(ask.name) or await self._counts(ask.id):
+            answer = pb.Answer(id=ask.id)
+            try:
+                answer.rows.extend(encode(row) for row in await self._answers.rows(self._place(), ask.name, ask.args))
+            except RondoError as error:
+                answer.error, answer.code = str(error), error.code
+            await self._say(pb.Report(answer=answer))
         self._asks.pop(ask.id, None)
         self._changed.set()

@@ -1,4 +1,7 @@
-"""Questions of an admin to a client: asked, answered, or withdrawn; exactly one of the last two happens."""
+"""Questions of an admin to a client: asked, answered, or withdrawn; exactly one of the last two happens.
+
+In between a client says that it begins with what would change something: it does not, where nobody waits any more.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, or_, select, update
 
 from rondo.ledger.ledger import Tx
 from rondo.ledger.prepared import Prepared
@@ -25,9 +28,8 @@ class Ask:
     at: float
 
 
-_PENDING = Prepared(
-    select(asks).where(asks.c.client == bindparam("client"), asks.c.state == "pending").order_by(asks.c.at, asks.c.id)
-)
+_OPEN = or_(asks.c.state == "pending", asks.c.state == "begun")
+_PENDING = Prepared(select(asks).where(asks.c.client == bindparam("client"), _OPEN).order_by(asks.c.at, asks.c.id))
 
 
 def put(tx: Tx, ask: Ask) -> None:
@@ -39,20 +41,31 @@ def pending(tx: Tx, client: str, in_hand: Collection[str]) -> Ask | None:
     return next((Ask(*row) for row in _PENDING.rows(tx, client=client) if row[0] not in in_hand), None)
 
 
+def begin(tx: Tx, ask_id: str, client: str) -> bool:
+    """The client is about to carry it out; False when it was withdrawn (or is not this client's)."""
+    where = (asks.c.id == ask_id, asks.c.client == client, _OPEN)
+    return tx.execute(update(asks).where(*where).values(state="begun")).rowcount == 1
+
+
 def answer(tx: Tx, ask_id: str, client: str, value: dict[str, Any]) -> bool:
     """Keep the answer; False when the question was withdrawn (or is not this client's)."""
-    where = (asks.c.id == ask_id, asks.c.client == client, asks.c.state == "pending")
+    where = (asks.c.id == ask_id, asks.c.client == client, _OPEN)
     return tx.execute(update(asks).where(*where).values(state="answered", answer=value)).rowcount == 1
 
 
 def withdraw(tx: Tx) -> None:
     """End the waiting for every answer that has not come."""
-    tx.execute(update(asks).where(asks.c.state == "pending").values(state="withdrawn"))
+    tx.execute(update(asks).where(_OPEN).values(state="withdrawn"))
 
 
-def end(tx: Tx, ask_id: str) -> None:
-    """Nobody waits for the answer any more: it has been read, or will be refused when it comes."""
+def end(tx: Tx, ask_id: str) -> bool:
+    """Nobody waits for the answer any more: it has been read, or will be refused when it comes.
+
+    Returns whether the client is carrying it out just now.
+    """
+    begun = tx.execute(select(asks.c.id).where(asks.c.id == ask_id, asks.c.state == "begun")).first() is not None
     tx.execute(delete(asks).where(asks.c.id == ask_id))
+    return begun
 
 
 def answered(tx: Tx, ask_id: str) -> Ask | None:

@@ -68,7 +68,16 @@ class Asking:
             found[:] = filter(None, [asks.answered(tx, ask.id)])
             return bool(found)
 
-        await self.order(client, lambda tx: asks.put(tx, ask), answered, lambda tx: asks.end(tx, ask.id))
+        begun = False
+
+        def end(tx: Tx) -> None:
+            nonlocal begun
+            begun = asks.end(tx, ask.id)
+
+        try:
+            await self.order(client, lambda tx: asks.put(tx, ask), answered, end)
+        except Unreachable as error:
+            raise Unreachable(error.what, hint="it has begun, and may be done" if begun else error.hint) from None
         answer = found[0].answer
         if answer["error"]:
             raise by_code(answer["code"], answer["error"])

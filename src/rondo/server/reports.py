@@ -8,7 +8,7 @@ import msgspec
 
 from rondo.base.errors import BadInput
 from rondo.commands import rows as row_kinds
-from rondo.ledger import asks, events, rounds, runs
+from rondo.ledger import asks, events, rounds, runs, sessions
 from rondo.ledger.ledger import Tx
 from rondo.ledger.sessions import Session
 from rondo.rounds import orders
@@ -38,6 +38,9 @@ class Reports:
                 return pb.ReportReply(counted=await self._notes.progress(session.instance, request))
             case "measured":
                 return await self._intake.measured(session, request)
+            case "begun":
+                counted = await self._store.do(_begins, session, request.begun.ask)
+                return pb.ReportReply(counted=counted, reason="" if counted else "nobody waits for it any more")
             case "answer":
                 said = _said(request.answer)
                 counted = await self._store.do(asks.answer, request.answer.id, session.instance, said)
@@ -86,6 +89,14 @@ class Reports:
         if counted:
             self._runs.tell(request.run, TaskFailed(session.instance, failure))
         return pb.ReportReply(counted=counted)
+
+
+def _begins(tx: Tx, session: Session, ask: str) -> bool:
+    """Does an admin still wait for the client to do this? ``ask`` "": to leave."""
+    if ask:
+        return asks.begin(tx, ask, session.instance)
+    row = sessions.by_token(tx, session.token)
+    return row is None or row.leave != ""  # without a row there is no session to go on with
 
 
 def _failure(session: Session, said: pb.Failure) -> dict[str, Any]:

@@ -189,7 +189,7 @@ class Failure(_message.Message):
     def __init__(self, error: _Optional[str] = ..., traceback: _Optional[str] = ..., file: _Optional[str] = ..., line: _Optional[int] = ..., last_lines: _Optional[str] = ..., site: _Optional[str] = ..., round: _Optional[int] = ...) -> None: ...
 
 class Report(_message.Message):
-    __slots__ = ("run", "round", "prepared", "prepare_failed", "task_failed", "progress", "answer", "stopped", "measured")
+    __slots__ = ("run", "round", "prepared", "prepare_failed", "task_failed", "progress", "answer", "stopped", "measured", "begun")
     RUN_FIELD_NUMBER: _ClassVar[int]
     ROUND_FIELD_NUMBER: _ClassVar[int]
     PREPARED_FIELD_NUMBER: _ClassVar[int]
@@ -199,6 +199,7 @@ class Report(_message.Message):
     ANSWER_FIELD_NUMBER: _ClassVar[int]
     STOPPED_FIELD_NUMBER: _ClassVar[int]
     MEASURED_FIELD_NUMBER: _ClassVar[int]
+    BEGUN_FIELD_NUMBER: _ClassVar[int]
     run: int
     round: int
     prepared: Prepared
@@ -208,11 +209,18 @@ class Report(_message.Message):
     answer: Answer
     stopped: Stopped
     measured: Measured
-    def __init__(self, run: _Optional[int] = ..., round: _Optional[int] = ..., prepared: _Optional[_Union[Prepared, _Mapping]] = ..., prepare_failed: _Optional[_Union[Failure, _Mapping]] = ..., task_failed: _Optional[_Union[Failure, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., stopped: _Optional[_Union[Stopped, _Mapping]] = ..., measured: _Optional[_Union[Measured, _Mapping]] = ...) -> None: ...
+    begun: Begun
+    def __init__(self, run: _Optional[int] = ..., round: _Optional[int] = ..., prepared: _Optional[_Union[Prepared, _Mapping]] = ..., prepare_failed: _Optional[_Union[Failure, _Mapping]] = ..., task_failed: _Optional[_Union[Failure, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., stopped: _Optional[_Union[Stopped, _Mapping]] = ..., measured: _Optional[_Union[Measured, _Mapping]] = ..., begun: _Optional[_Union[Begun, _Mapping]] = ...) -> None: ...
 
 class Prepared(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class Begun(_message.Message):
+    __slots__ = ("ask",)
+    ASK_FIELD_NUMBER: _ClassVar[int]
+    ask: str
+    def __init__(self, ask: _Optional[str] = ...) -> None: ...
 
 class Stopped(_message.Message):
     __slots__ = ("reason",)
