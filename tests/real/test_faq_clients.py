@@ -140,6 +140,9 @@ async def test_faq_C5_two_packages_on_one_machine(tmp_path: Path) -> None:
         await command(made.session, "start client bb")
         events = await made.ended(run)
         assert accepted(events, 0) == ["a", "bb"]
+        assert texts(await command(made.session, "shutdown client bb"), "bb") == ["Shutdown the client..."]
+        assert await made.wait("bb") == 0
+        assert (await made.session.facts("check_status", "server"))["clients"] == ["a"]
 
 
 async def test_faq_C6_three_instances_of_one_package(tmp_path: Path) -> None:

@@ -40,6 +40,31 @@ async def test_faq_T2_rounds_go_from_start_round_to_the_one_before_num_rounds(tm
         assert found[1] == "FL server status: training stopped"
 
 
+async def test_faq_T5_each_client_runs_the_job_that_was_deployed_to_it(tmp_path: Path) -> None:
+    async with world(tmp_path / "w", {"a": None, "bb": None}) as made:
+        jobs = {"a": gated_job(tmp_path / "small", num_rounds=1), "bb": gated_job(tmp_path / "big", step=10.0)}
+        for line in (
+            *(f"upload_folder {job}" for job in jobs.values()),
+            "set_run_number 3",
+            "deploy small server",
+            "deploy small client a",
+            "deploy big client bb",
+        ):
+            assert not (await command(made.session, line))["problems"]
+        run = int((await command(made.session, "start server"))["run"])
+        await command(made.session, "start client")
+        assert (await made.ended(run))[-1].kind == "run_finished"
+        assert await last_level(made, run, tmp_path) == 5.5  # the mean of what each one's own code added
+
+        # The server keeps a copy of what each was given, which is what the client has.
+        at_server = made.workspaces[SERVER] / "run_3"
+        assert sorted(path.name for path in at_server.glob("mmar_*")) == ["mmar_a", "mmar_bb", "mmar_server"]
+        for client, job in jobs.items():
+            code = (job / "work.py").read_text()
+            folders = (at_server, made.workspaces[client] / "run_3")
+            assert [(folder / f"mmar_{client}" / "work.py").read_text() for folder in folders] == [code] * 2
+
+
 async def test_faq_T6_a_run_number_may_be_used_again(tmp_path: Path) -> None:
     async with world(tmp_path / "w", {"a": None}) as made:
         first = await console_run(made, gated_job(tmp_path / "job", min_clients=1, num_rounds=2), 5, "a")
