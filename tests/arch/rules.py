@@ -34,6 +34,7 @@ SLEEPERS: dict[str, str] = {
     "src/rondo/client/limits.py": "what a run takes is looked at once a second, for as long as it runs",
     "src/rondo/client/telling.py": "the pace of notes: what is over sooner is no news",
     "src/rondo/server/frontdesk.py": "the pace of a live view: what happens at once goes out at once",
+    "src/rondo/server/audit.py": "the pace of a file: what is told at once is one write",
     "src/rondo/server/sessions.py": "the sweep of silent clients is itself a clock; it waits for nobody",
     "tests/net/proxy.py": "a slow line is made of waiting",
     "benchmarks/_idlers.py": "the heartbeat of a client",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import pytest
 
 from rondo.base.clock import SystemClock
 from rondo.base.errors import SiteRefused
+from rondo.client.audit import Diary
 from rondo.client.gate import Parcel, admit, data_of, see_answered
 from rondo.client.place import Place
 from rondo.client.policy import read_policy
@@ -38,10 +41,11 @@ def kits(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Kit]:
 
 
 @pytest.fixture
-def place(kits: dict[str, Kit], tmp_path: Path) -> Place:
+def place(kits: dict[str, Kit], tmp_path: Path) -> Iterator[Place]:
     workspace = tmp_path / "site"
     workspace.mkdir()
-    return Place("a", replace(kits["a"], workspace=workspace), None, "secret")
+    with closing(Diary(workspace)) as diary:
+        yield Place("a", replace(kits["a"], workspace=workspace), None, "secret", diary)
 
 
 def policy(place: Place, text: str) -> None:
@@ -75,9 +79,9 @@ def test_what_nobody_of_the_project_has_signed_stays_outside(
     assert "not this project's authority" in refused(place, parcel(stranger))
 
 
-def test_a_revocation_that_the_site_knows_counts(kits: dict[str, Kit], tmp_path: Path) -> None:
+def test_a_revocation_that_the_site_knows_counts(place: Place, tmp_path: Path) -> None:
     own = made_kits(tmp_path / "kits")
-    here = Place("a", own["a"], None, "secret")
+    here = replace(place, kit=own["a"])
     assert admit(here, parcel(own[ADMIN])).signer == ADMIN
     state = tmp_path / "kits" / "state"
     revoke(state, [ADMIN], (), SystemClock().now(), "left")

@@ -25,6 +25,8 @@ from rondo.rounds.states import MOVES, OPEN
 
 REFUSED = "refused"
 
+LEAD = {"by": "lead", "event": ""}
+
 
 @dataclass(frozen=True)
 class Step:
@@ -142,7 +144,7 @@ class Yard:
         """The run under way, or one of the last."""
         run = None if step.chance else max(1, len(self.runs) - step.back)
         wanted = [one for one in self.open() if run in (None, one)]
-        found = self.do(step.who, turns.abort, self.now, run, "lead")
+        found = self.do(step.who, turns.abort, self.now, run, LEAD)
         assert found == REFUSED if not wanted else found.id == wanted[0]
         if wanted:
             self.runs[wanted[0]][1] = "aborted"
@@ -150,7 +152,7 @@ class Yard:
     def invite(self, step: Step) -> None:
         run, client = (self.open() or [0])[0], step.target
         fine = run and (self.runs[run][0], client) in self.deployed and not self.takes_part(run, client)
-        found = self.do(step.who, turns.invite, self.now, client, 0)
+        found = self.do(step.who, turns.invite, self.now, client, 0, LEAD)
         assert found.id == run if fine else found == REFUSED
         if fine:
             self.parts[run, client] = "invited"
@@ -160,7 +162,7 @@ class Yard:
         client = step.target
         engaged = [run for run in self.open() if self.runs[run][1] != "submitted" and (run, client) in self.parts]
         fine = engaged and self.takes_part(engaged[0], client)
-        assert self.do(step.who, turns.stop, self.now, client, "lead") == (engaged[0] if fine else REFUSED)
+        assert self.do(step.who, turns.stop, self.now, client, LEAD) == (engaged[0] if fine else REFUSED)
         if fine:
             self.parts[engaged[0], client] = "stopped"
 

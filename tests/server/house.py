@@ -19,6 +19,7 @@ from rondo.ledger.sessions import Session
 from rondo.pki.kit import Kit
 from rondo.pki.trust import Trust
 from rondo.policy.policy import OpenPolicy, Policy
+from rondo.server.asking import Asking
 from rondo.server.desk import ServerDesk, ServerHouse
 from rondo.server.intake import Intake
 from rondo.server.reports import Reports
@@ -38,7 +39,7 @@ class House:
         self.rights = Rights(policy)
         self.live = Runs(store, self.rights)
         self.front = ServerHouse(store, policy, "study", self.wishes.append)
-        self.desk = ServerDesk(store, self.live, self.front, self.end, "lead@hub.org")
+        self.desk = ServerDesk(store, self.live, self.front, self.end, Asking(store, "lead@hub.org"))
 
     async def end(self, session: Session, reason: str) -> None:
         """Take a session off the list."""

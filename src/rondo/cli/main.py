@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rondo.base.errors import RondoError
-from rondo.cli import admin, client, demo, doctor, job, kit, model, provision, server
+from rondo.cli import admin, audit, client, demo, doctor, job, kit, model, provision, server
 
 app = typer.Typer(
     help="Federated learning for hospitals: one model, trained where the data stays.",
@@ -25,6 +25,7 @@ app.add_typer(server.app, name="server")
 app.add_typer(client.app, name="client")
 app.add_typer(job.app, name="job")
 app.add_typer(model.app, name="model")
+app.add_typer(audit.app, name="audit")
 app.command("admin")(admin.admin)
 app.command("demo")(demo.demo)
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from rondo.base.errors import NotFound, ProtocolBroken
 from rondo.base.site import Site
+from rondo.client.audit import Asked
 from rondo.client.fetching import fetch_job
 from rondo.client.gate import Parcel, see_answered
 from rondo.client.place import Place
@@ -32,20 +33,20 @@ class Answers:
         self._channel = channel
         self._backoff = backoff
 
-    async def rows(self, place: Place, name: str, args: Sequence[str]) -> list[Row]:
+    async def rows(self, place: Place, name: str, args: Sequence[str], asked: Asked) -> list[Row]:
         """Raises what went wrong, ``SiteRefused`` for a command that this site does not answer, ``ProtocolBroken`` for
         one that it does not know."""
         see_answered(place, name)
         if name == DEPLOY and len(args) == 5:
-            await self._deploy(place, args)
+            await self._deploy(place, args, asked)
             return []
         return [row async for row in _at_site(Site(place.instance, place.folder), name, args)]
 
-    async def _deploy(self, place: Place, args: Sequence[str]) -> None:
+    async def _deploy(self, place: Place, args: Sequence[str], asked: Asked) -> None:
         number, _, digest, size, voucher = args
         if not (number.isdecimal() and size.isdecimal()):
             raise ProtocolBroken(f"run {number[:20]!r} with a package of {size[:20]!r} bytes")
-        parcel = Parcel(pb.FileRef(digest=digest, size=int(size)), voucher)
+        parcel = Parcel(pb.FileRef(digest=digest, size=int(size)), voucher, asked)
         await fetch_job(self._channel, parcel, place, int(number), self._backoff)
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from contextlib import suppress
+import shlex
+from contextlib import closing, suppress
 from pathlib import Path
 
 from rondo.base.errors import Refused, RondoError, YourFault
 from rondo.base.ids import new_token
 from rondo.base.rooms import listed
 from rondo.client.answers import Answers, only_looks
+from rondo.client.audit import Asked, Diary, asked_in
 from rondo.client.place import Place, see_own_name
 from rondo.client.policy import read_policy
 from rondo.client.seat import Seat, site_secret, take_seat
@@ -42,19 +44,20 @@ async def join(kit: Kit, version: str, data: Path | None = None, stop: asyncio.E
     ``BadInput`` for a site policy that cannot be read.
     """
     read_policy(kit.workspace)
-    with take_seat(kit.workspace) as seat:
+    with take_seat(kit.workspace) as seat, closing(Diary(kit.workspace)) as diary:
         async with open_channel(kit) as channel:
-            return await Client(kit, version, data, seat, channel).live(stop or asyncio.Event())
+            return await Client(kit, version, data, seat, channel, diary).live(stop or asyncio.Event())
 
 
 class Client:
-    def __init__(self, kit: Kit, version: str, data: Path | None, seat: Seat, channel: Channel) -> None:
+    def __init__(self, kit: Kit, version: str, data: Path | None, seat: Seat, channel: Channel, diary: Diary) -> None:
         self.instance = ""
         self._kit = kit
         self._version = version
         self._data = data
         self._seat = seat
         self._channel = channel
+        self._diary = diary
         self._rng = random.Random()  # only spreads calls and reconnections; no result depends on it
         self._patient = Backoff(self._rng)
         self._exchange = Backoff(self._rng, patience=kit.settings.retry_timeout)
@@ -74,8 +77,14 @@ class Client:
         hello = pb.Hello(
             project=self._kit.project, name=self._kit.name, protocol=PROTOCOL, version=self._version,
             role="client", token=token, capabilities=[f"codec:{name}" for name in listed("rondo.codecs")],
+            audit=await self._diary.head(),
         )  # fmt: skip
-        self._take(await patiently(lambda: self._register(hello), self._patient))
+        try:
+            self._take(await patiently(lambda: self._register(hello), self._patient))
+        except YourFault as error:
+            self._diary.note(Asked(self._kit.name), "log_in", f"refused: {error}")
+            raise
+        self._diary.note(Asked(self.instance), "log_in", f"{self._kit.project} at {self._kit.host}:{self._kit.port}")
         log.info("Successfully registered client:%s for %s.", self.instance, self._kit.project)
 
     async def _register(self, hello: pb.Hello) -> pb.Welcome:
@@ -122,7 +131,8 @@ class Client:
     async def _quit(self) -> None:
         try:
             async with asyncio.timeout(FAREWELL):
-                await self._channel.call(methods.QUIT, pb.Quit(reason="quit"))
+                self._diary.note(Asked(self.instance), "log_out")
+                await self._channel.call(methods.QUIT, pb.Quit(reason="quit", audit=await self._diary.head()))
                 self._seat.forget()
         except (TimeoutError, RondoError) as error:
             log.info("left without saying goodbye: %s", error)
@@ -133,7 +143,8 @@ class Client:
         while True:
             await asyncio.sleep(self._heartbeat)  # the interval itself, nothing is waited for
             try:
-                await self._channel.call(methods.BEAT, pb.Beat(), timeout=SLACK)
+                beat = pb.Beat(audit=await self._diary.head())
+                await self._channel.call(methods.BEAT, beat, timeout=SLACK)
             except Refused as error:
                 await self._again(error)
             except RondoError as error:
@@ -165,6 +176,7 @@ class Client:
                     self._engaged[0].give(order.work)
                 case "recall":
                     log.info("recalled: %s", order.recall.reason)
+                    self._diary.note(asked_in(order.recall), "recall", f"run {order.recall.run}: {order.recall.reason}")
                     await self._disengage()
                     report = pb.Report(run=order.recall.run, stopped=pb.Stopped(reason=order.recall.reason))
                     await tell(self._channel, report, self._exchange)
@@ -173,7 +185,9 @@ class Client:
                     self._asks[order.ask.id] = asyncio.create_task(self._answer(order.ask))
                 case "leave" if await self._counts(""):
                     log.info("Shutdown the client: %s", order.leave.reason)
-                    return "restart" if order.leave.restart else ""
+                    how = "restart" if order.leave.restart else ""
+                    self._diary.note(asked_in(order.leave), how or "shutdown", order.leave.reason)
+                    return how
 
     async def _sweep(self) -> None:
         """Where the server has no run for this client, and nobody deploys one."""
@@ -253,7 +267,7 @@ class Client:
             self._engaged = None
 
     def _place(self) -> Place:
-        return Place(self.instance, self._kit, self._data, site_secret(self._kit.workspace))
+        return Place(self.instance, self._kit, self._data, site_secret(self._kit.workspace), self._diary)
 
     async def _say(self, report: pb.Report) -> pb.ReportReply:
         return await tell(self._channel, report, self._patient)
@@ -270,9 +284,11 @@ class Client:
     async def _answer(self, ask: pb.Ask) -> None:
         """Carry out a command for this site; errors are answers too."""
         if only_looks(ask.name) or await self._counts(ask.id):
-            answer = pb.Answer(id=ask.id)
+            answer, asked = pb.Answer(id=ask.id), asked_in(ask)
             try:
-                answer.rows.extend(encode(row) for row in await self._answers.rows(self._place(), ask.name, ask.args))
+                with self._diary.doing(asked, ask.name, shlex.join(word[:80] for word in ask.args)):
+                    rows = await self._answers.rows(self._place(), ask.name, ask.args, asked)
+                    answer.rows.extend(encode(row) for row in rows)
             except RondoError as error:
                 answer.error, answer.code = str(error), error.code
             await self._say(pb.Report(answer=answer))

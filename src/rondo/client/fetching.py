@@ -26,7 +26,12 @@ async def fetch_job(channel: Channel, parcel: Parcel, place: Place, number: int,
     Raises ``SiteRefused`` before anything is fetched or unpacked that may not come in, what ``pull`` and ``unpack``
     raise, and ``NoSpace`` before anything is fetched that would not fit.
     """
-    package, code = parcel.file, place.code(number)
+    with place.diary.deciding(parcel.asked, f"package {parcel.file.digest}"):
+        return await _fetch(channel, parcel, place, place.code(number), backoff)
+
+
+async def _fetch(channel: Channel, parcel: Parcel, place: Place, code: Path, backoff: Backoff) -> SitePolicy:
+    package = parcel.file
     admitted = await asyncio.to_thread(admit, place, parcel)
 
     def see(folder: Path) -> None:

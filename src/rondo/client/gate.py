@@ -15,6 +15,7 @@ from typing import TypeVar
 from rondo.base.clock import SystemClock
 from rondo.base.errors import BadInput, Refused, SiteRefused
 from rondo.base.room import in_words
+from rondo.client.audit import NOBODY, Asked
 from rondo.client.limits import refused, see_watchable
 from rondo.client.place import Place
 from rondo.client.policy import SitePolicy, read_policy
@@ -35,10 +36,11 @@ log = logging.getLogger("rondo.client")
 
 @dataclass(frozen=True)
 class Parcel:
-    """A job's package as the server offers it; ``voucher``: see ``rondo.pki.vouchers``."""
+    """A job's package as the server offers it; ``voucher``: see ``rondo.pki.vouchers``; ``asked``: for whom."""
 
     file: pb.FileRef
     voucher: str
+    asked: Asked = NOBODY
 
 
 @dataclass(frozen=True)

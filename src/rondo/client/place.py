@@ -7,18 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rondo.base.errors import ProtocolBroken
+from rondo.client.audit import Diary
 from rondo.client.sweeping import MADE
 from rondo.pki.kit import Kit
 
 
 @dataclass(frozen=True)
 class Place:
-    """``data``: what the client was started with for trainers to see; ``secret``: what the server does not know."""
+    """``data``: what the client was started with for trainers to see; ``secret``: what the server does not know;
+    ``diary``: the site's audit log."""
 
     instance: str
     kit: Kit
     data: Path | None
     secret: str
+    diary: Diary
 
     @property
     def folder(self) -> Path:

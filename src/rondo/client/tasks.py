@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rondo.base.errors import BadInput, Conflict, GaveUp, MachineFault, NotFound, Refused, RondoError, WorkerDied
 from rondo.base.spare import drop_spares, give_up
+from rondo.client.audit import asked_in
 from rondo.client.fetching import fetch_job, see_room
 from rondo.client.gate import Parcel
 from rondo.client.passage import Answer, Passage, take_over
@@ -58,6 +59,8 @@ class Engagement:
         """Prepare, then work until cancelled (recalled). A worker that dies is replaced and its task tried again."""
         telling = asyncio.create_task(self._telling.run())
         try:
+            about = f"run {self.run} in run_{self._order.number}, package {self._order.package.digest}"
+            self._place.diary.tell(asked_in(self._order), f"take part in {self._order.job}", about)
             rules, job = await self._fetch()
             await rules.keep(self._rounds(rules, job))
         except (GaveUp, Refused):
@@ -65,6 +68,7 @@ class Engagement:
         except RondoError as error:
             failure = describe(error, self._place.instance, -1)
             log.error("run %d cannot be prepared: %s", self._order.number, failure.error)
+            self._place.diary.note(asked_in(self._order), "prepare_failed", f"run {self.run}: {failure.error}")
             await self._report(pb.Report(run=self.run, round=-1, prepare_failed=failure))
             self._hold("failed")
         finally:
@@ -73,7 +77,8 @@ class Engagement:
 
     async def _fetch(self) -> tuple[Rules, Job]:
         """The package, let in by the site, unpacked and read; and what the site makes of it."""
-        number, parcel = self._order.number, Parcel(self._order.package, self._order.voucher)
+        number, asked = self._order.number, asked_in(self._order)
+        parcel = Parcel(self._order.package, self._order.voucher, asked)
         policy = await fetch_job(self._channel, parcel, self._place, number, self._backoff)
         return Rules(policy, self._place, number, _show), read_job(self._place.code(number))
 
@@ -155,16 +160,20 @@ class Engagement:
             seconds=answer["seconds"],
         )  # fmt: skip
         file = FileInfo(Path(answer["path"]), answer["digest"], answer["size"])
+        about = f"run {self.run} round {work.round}: {file.size} bytes {file.digest}"
+        with self._place.diary.doing(asked_in(self._order), "send_update", about, often=True):
+            await self._push(work, file, pb.Offer(update=claim))
+        log.info("run %d round %d: update accepted (%d bytes)", self._order.number, work.round, file.size)
+
+    async def _push(self, work: pb.Work, file: FileInfo, offer: pb.Offer) -> None:
         moving, tries = self._telling.moving(work.round, "uploading"), self._backoff.tries()
         while True:
             self._telling.phase(work.round, "uploading")
             try:
-                await push(self._channel, file, pb.Offer(update=claim), self._backoff, moving)
-                break
+                return await push(self._channel, file, offer, self._backoff, moving)
             except MachineFault as error:  # the server's: what was trained waits here until there is room for it
                 self._telling.phase(work.round, "waiting for room at the server")
                 await tries.pause(error)
-        log.info("run %d round %d: update accepted (%d bytes)", self._order.number, work.round, file.size)
 
     async def _sit_out(self, work: pb.Work, error: RondoError) -> None:
         failure = describe(error, self._place.instance, work.round)

@@ -26,6 +26,7 @@ class Ask:
     state: str
     answer: Any
     at: float
+    event: str = ""
 
 
 _OPEN = or_(asks.c.state == "pending", asks.c.state == "begun")

@@ -8,6 +8,8 @@ from typing import Any
 
 from sqlalchemy import bindparam, delete, func, insert, select
 
+from rondo.ledger import audit
+from rondo.ledger.audited import told_of
 from rondo.ledger.ledger import Tx
 from rondo.ledger.prepared import Prepared
 from rondo.ledger.tables import events, settings
@@ -38,8 +40,11 @@ _FORGET = Prepared(delete(events).where(events.c.run == bindparam("of"), events.
 
 
 def record(tx: Tx, now: float, run: int, kind: str, data: Mapping[str, Any] | None = None) -> None:
-    """Append an event; ``run`` 0 is the server itself."""
+    """Append an event; ``run`` 0 is the server itself. What belongs into the audit log is told there as well."""
     _RECORD.run(tx, at=now, run=run, kind=kind, data=dict(data or {}))
+    told = told_of(now, run, kind, data or {})
+    if told is not None:
+        audit.tell(tx, told)
 
 
 def replace(tx: Tx, now: float, run: int, kind: str, data: Mapping[str, Any], gone: Collection[int]) -> int:

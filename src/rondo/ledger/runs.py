@@ -63,6 +63,7 @@ class Run:
     best_version: int | None
     error: Mapping[str, Any] | None
     voucher: str = ""
+    event: str = ""
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,9 @@ def note(tx: Tx, run: int, **values: Any) -> None:
 
 
 # ---- who takes part
+
+
+Asked = Mapping[str, str]  # "by": an admin; "event": of the command in the audit log, where it was one
 
 
 def invite(tx: Tx, run: int, client: str, package: Package | Deployment | Run, now: float, gpus: int = 0) -> None:

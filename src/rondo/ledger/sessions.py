@@ -27,6 +27,8 @@ class Session:
     seen_at: float
     leave: str
     capabilities: Sequence[str] = field(default_factory=list)
+    leave_by: str = ""
+    leave_event: str = ""
 
 
 _NAMES = Prepared(select(sessions.c.instance).where(sessions.c.role == bindparam("role"), sessions.c.state != "gone"))
@@ -89,9 +91,10 @@ def seen(tx: Tx, times: dict[str, float]) -> None:
         tx.execute(update(sessions).where(*known).values(seen_at=bindparam("heard")), told)
 
 
-def order_leave(tx: Tx, instance: str, how: str) -> None:
+def order_leave(tx: Tx, instance: str, how: str, by: str = "", event: str = "") -> None:
+    """``by``: who gave the order; ``event``: of that in the audit log."""
     where = (sessions.c.instance == instance, sessions.c.role == "client", sessions.c.state != "gone")
-    tx.execute(update(sessions).where(*where).values(leave=how))
+    tx.execute(update(sessions).where(*where).values(leave=how, leave_by=by, leave_event=event))
 
 
 def withdraw_leaves(tx: Tx) -> None:

@@ -45,6 +45,8 @@ sessions = Table(
     Column("seen_at", Float, nullable=False),
     Column("leave", String(16), nullable=False, default=""),  # "", shutdown, restart: an order to this client
     Column("capabilities", JSON, nullable=False),  # what this client says it can: ["codec:bf16", ...]
+    Column("leave_by", String(128), nullable=False, default=""),  # who gave the order, and its event in the audit log
+    Column("leave_event", String(36), nullable=False, default=""),
 )
 Index("sessions_instance", sessions.c.instance)
 
@@ -70,6 +72,7 @@ runs = Table(
     Column("best_version", Integer),
     Column("error", JSON),
     Column("voucher", Text, nullable=False, default=""),  # of the admin who signed the package
+    Column("event", String(36), nullable=False, default=""),  # in the audit log: the command that made this run
     sqlite_autoincrement=True,
 )
 
@@ -204,6 +207,7 @@ asks = Table(
     Column("state", String(16), nullable=False),  # pending, answered, withdrawn
     Column("answer", JSON),
     Column("at", Float, nullable=False),
+    Column("event", String(36), nullable=False, default=""),  # in the audit log: the command that asks
 )
 Index("asks_client", asks.c.client, asks.c.state)
 
@@ -219,3 +223,24 @@ events = Table(
 )
 Index("events_run", events.c.run, events.c.number)
 Index("events_kind", events.c.run, events.c.kind, events.c.number)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=False),  # its place in the chain, without a gap
+    Column("event", String(36), nullable=False),
+    Column("ref", String(36), nullable=False),  # the event that it belongs to, "" for none
+    Column("at", Float, nullable=False),
+    Column("user", String(160), nullable=False),
+    Column("action", String(100), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("hash", String(64), nullable=False),
+)
+
+audit_heads = Table(
+    "audit_heads",
+    metadata,
+    Column("client", String(160), primary_key=True),
+    Column("number", Integer, nullable=False),  # entries that this client's own log had when it last told
+    Column("hash", String(64), nullable=False),
+)

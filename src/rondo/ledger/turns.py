@@ -15,7 +15,7 @@ from sqlalchemy import delete, update
 from rondo.base.errors import Conflict
 from rondo.ledger import events, runs
 from rondo.ledger.ledger import Tx
-from rondo.ledger.runs import Deployment, Run
+from rondo.ledger.runs import Asked, Deployment, Run
 from rondo.ledger.tables import deployments, settings
 from rondo.rounds.orders import TAKING_PART, failure
 
@@ -42,7 +42,8 @@ def begin(tx: Tx, now: float, values: Mapping[str, Any], waits: bool) -> int:
             f"Server training has already been started: run {ahead[0].id}.", hint="abort server, or --when-busy queue"
         )
     run = runs.add(tx, {**values, "state": "submitted", "created_at": now})
-    told = {"job": values["name"], "number": values["number"], "rounds": values["num_rounds"], "by": values["by"]}
+    told = {"job": values["name"], "number": values["number"], "rounds": values["num_rounds"]}
+    told |= {"by": values["by"], "event": values.get("event", "")}
     events.record(tx, now, run, "run_submitted", told | ({"after": [one.id for one in ahead]} if ahead else {}))
     return run
 
@@ -64,21 +65,21 @@ def end(tx: Tx, now: float, run: int, state: str, why: Mapping[str, Any] | None)
     return ended
 
 
-def abort(tx: Tx, now: float, run: int | None, by: str) -> Run:
+def abort(tx: Tx, now: float, run: int | None, asked: Asked) -> Run:
     """End the run, or the one under way where none is named. Raises ``Conflict`` where it is not open."""
     alone(tx)
     wanted = [one for one in runs.open_runs(tx) if run is None or one.id == run]
     if not wanted:
         stopped = "already stopped" if runs.latest(tx) else "not started"
         raise Conflict(f"Server training has {stopped}." if run is None else f"run {run} is not open")
-    end(tx, now, wanted[0].id, "aborted", failure(f"aborted by {by}"))
+    end(tx, now, wanted[0].id, "aborted", {**failure(f"aborted by {asked['by']}"), **asked})
     return wanted[0]
 
 
 # ---- who takes part by name
 
 
-def invite(tx: Tx, now: float, client: str, gpus: int) -> Run:
+def invite(tx: Tx, now: float, client: str, gpus: int, asked: Asked) -> Run:
     """Ask ``client`` to take part in the run under way, with what is deployed to it, on so many GPUs.
 
     Raises ``Conflict``.
@@ -97,6 +98,7 @@ def invite(tx: Tx, now: float, client: str, gpus: int) -> Run:
     if runs.is_full(tx, run):
         raise Conflict(f"{run.max_clients} clients take part already: the job's max_clients")
     runs.invite(tx, run.id, client, deployment, now, gpus)
+    runs.set_participant(tx, (run.id, client), "invited", now, asked)
     return run
 
 
@@ -107,14 +109,14 @@ def withdraw(tx: Tx, now: float, run: int, client: str, invited_at: float) -> No
         runs.set_participant(tx, (run, client), "stopped", now, {"error": "No replies"})
 
 
-def stop(tx: Tx, now: float, client: str, by: str) -> int:
+def stop(tx: Tx, now: float, client: str, asked: Asked) -> int:
     """``client`` takes no part in its run any more; returns the run's id. Raises ``Conflict`` where it takes none."""
     engaged = runs.engagement(tx, client)
     if engaged is None or engaged[1].state not in TAKING_PART:
         newest = runs.latest(tx)
         stopped = "already stopped" if newest and runs.participant(tx, newest.id, client) else "not started"
         raise Conflict(f"Client training has {stopped}.")
-    runs.set_participant(tx, (engaged[0].id, client), "stopped", now, {"error": f"aborted by {by}"})
+    runs.set_participant(tx, (engaged[0].id, client), "stopped", now, {"error": f"aborted by {asked['by']}", **asked})
     return engaged[0].id
 
 

@@ -29,6 +29,7 @@ from rondo.pki.revocation import Revoked as Entry
 from rondo.pki.trust import Trust
 from rondo.policy.authorization import load_authorization
 from rondo.policy.policy import OpenPolicy
+from rondo.server.audit import open_audit
 from rondo.server.desk import ServerHouse
 from rondo.server.distrust import distrust
 from rondo.server.frontdesk import Frontdesk
@@ -100,7 +101,7 @@ async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[
         wish.append(what)
         stop.set()
 
-    async with _store(kit, how) as store:
+    async with _store(kit, how) as store, open_audit(store) as audit_file:
         await _take_up(store, how.fresh)
         rights = _rights(kit)
         live = Runs(store, rights)
@@ -119,6 +120,7 @@ async def serve(kit: Kit, how: Serving, stop: asyncio.Event, started: Callable[[
             jobs = [
                 tasks.create_task(live.work()),
                 tasks.create_task(sessions.sweep()),
+                tasks.create_task(audit_file.follow()),
             ]
             await stop.wait()
             await door.stop(PARTING)

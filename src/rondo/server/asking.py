@@ -30,11 +30,12 @@ async def command_timeout(store: Store) -> float:
 
 
 class Asking:
-    """``user``: in whose name."""
+    """``user``: in whose name; ``event``: of the command in the audit log."""
 
-    def __init__(self, store: Store, user: str) -> None:
+    def __init__(self, store: Store, user: str, event: str = "") -> None:
         self._store = store
-        self._user = user
+        self.user = user
+        self.event = event
 
     async def order(
         self, client: str, write: Callable[[Tx], None], done: Callable[[Tx], bool], withdraw: Callable[[Tx], None]
@@ -61,7 +62,8 @@ class Asking:
 
     async def ask(self, client: str, name: str, args: Sequence[str]) -> list[Row]:
         """What ``client`` answers to the command ``name``. Raises ``Unreachable``, and what went wrong there."""
-        ask = asks.Ask(new_id(), client, name, list(args), self._user, "pending", None, self._store.clock.now())
+        now = self._store.clock.now()
+        ask = asks.Ask(new_id(), client, name, list(args), self.user, "pending", None, now, self.event)
         found: list[asks.Ask] = []
 
         def answered(tx: Tx) -> bool:
@@ -100,7 +102,7 @@ class SeatedClients:
             return client not in session_rows.names(tx)
 
         def leave(how: str) -> Callable[[Tx], None]:
-            return lambda tx: session_rows.order_leave(tx, client, how)
+            return lambda tx: session_rows.order_leave(tx, client, how, self._asking.user, self._asking.event)
 
         await self._asking.order(client, leave(how), gone, leave(""))
 

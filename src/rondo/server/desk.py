@@ -52,16 +52,16 @@ class ServerHouse:
 
 
 class ServerDesk:
-    """One per command: ``user`` is who asks, ``end`` takes a client's session off the list."""
+    """One per command: ``asking`` knows who asks, ``end`` takes a client's session off the list."""
 
-    def __init__(self, store: Store, live: Runs, house: ServerHouse, end: Ending, user: str) -> None:
-        self.user = user
+    def __init__(self, store: Store, live: Runs, house: ServerHouse, end: Ending, asking: Asking) -> None:
+        self.user = asking.user
         self.house = house
         self._site = Site(seam.SERVER, store.folder)
-        self._asking = Asking(store, user)
-        self.clients = SeatedClients(store, self._asking, end)
-        self.folders = RunFolders(store, self._asking)
-        self.runs = RunDesk(store, live, self.folders, self._asking, user)
+        self._asking = asking
+        self.clients = SeatedClients(store, asking, end)
+        self.folders = RunFolders(store, asking)
+        self.runs = RunDesk(store, live, self.folders, asking)
 
     async def visit(self, site: str, command: str, options: Options) -> AsyncIterator[Row]:
         if site == seam.SERVER:

@@ -18,11 +18,14 @@ from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import OPEN
 from rondo.net.calls import Call
 from rondo.policy.actions import Action
+from rondo.server.asking import Asking
+from rondo.server.audit import see_allowed
 from rondo.server.desk import ServerDesk, ServerHouse
 from rondo.server.rights import Rights
 from rondo.server.runs import Runs
 from rondo.server.sessions import Sessions
 from rondo.server.store import Store
+from rondo.server.told import told, words_of
 from rondo.wire import rondo_pb2 as pb
 
 TOGETHER = 0.03  # seconds: what happens within them goes out together
@@ -39,14 +42,18 @@ class Frontdesk:
     async def command(self, request: pb.CommandRequest, call: Call) -> AsyncIterator[pb.Row]:
         """Raises what the command raises; refusals come before anything is done, for all targets together."""
         session = await self._sessions.who(call, "admin")
-        module = seam.find(request.name)
-        options = seam.parse(module, list(request.args))
-        desk = ServerDesk(self._store, self._runs, self._house, self._sessions.end, session.name)
-        options = await self._allow(desk, module, options)
-        async with self._sessions.waiting(session), aclosing(module.run(desk, options)) as answers:
-            async for row in answers:
-                await self._sessions.who(call, "admin")  # it may have been revoked meanwhile: some commands go on
-                yield pb.Row(json=row_kinds.encode(row))
+        async with told(self._store, session, words_of(request)) as asked:
+            module = seam.find(request.name)
+            options = seam.parse(module, list(request.args))
+            asking = Asking(self._store, session.name, asked.event)
+            desk = ServerDesk(self._store, self._runs, self._house, self._sessions.end, asking)
+            options = await self._allow(desk, module, options)
+            await asked.allowed()
+            async with self._sessions.waiting(session), aclosing(module.run(desk, options)) as answers:
+                async for row in answers:
+                    await self._sessions.who(call, "admin")  # it may have been revoked meanwhile: some commands go on
+                    asked.answered(row)
+                    yield pb.Row(json=row_kinds.encode(row))
 
     async def _allow(self, desk: ServerDesk, module: ModuleType, options: Options) -> Options:
         """Whose rights a command needs: those of its targets, else the server's; of a package, its facts too.
@@ -67,7 +74,7 @@ class Frontdesk:
     async def watch(self, request: pb.WatchRequest, call: Call) -> AsyncIterator[pb.EventRow]:
         """Events after number ``after``; where asked to follow, until the run has ended."""
         session = await self._sessions.who(call, "admin")
-        self._rights.check(session.name, Action.VIEW)
+        await see_allowed(self._store, self._rights, session, Action.VIEW)
         number, run = request.after, request.run or None
         if run and await self._store.read(runs.get, run) is None:
             raise NotFound(f"there is no run {run}", hint="list_runs shows what there is")

@@ -17,7 +17,8 @@ from rondo.net.transfer import OFFSET, UPLOAD, read_chunks
 from rondo.net.tuning import SMALL
 from rondo.policy.actions import Action
 from rondo.rounds import orders
-from rondo.server.handing import may_pull, work_of
+from rondo.server.audit import see_allowed
+from rondo.server.handing import engage_of, leave_of, may_pull, recall_of, work_of
 from rondo.server.intake import Intake
 from rondo.server.reports import Reports
 from rondo.server.rights import Rights
@@ -41,12 +42,14 @@ class Gateway:
     async def register(self, hello: pb.Hello, call: Call) -> pb.Welcome:
         return await self._sessions.register(hello, call.peer)
 
-    async def beat(self, _: pb.Beat, call: Call) -> pb.BeatReply:
-        await self._sessions.who(call, "client")
+    async def beat(self, request: pb.Beat, call: Call) -> pb.BeatReply:
+        session = await self._sessions.who(call, "client")
+        await self._sessions.door.head(session, request.audit)
         return pb.BeatReply()
 
     async def quit(self, request: pb.Quit, call: Call) -> pb.QuitReply:
         session = await self._sessions.who(call, "client", "admin")
+        await self._sessions.door.head(session, request.audit, last=True)
         await asyncio.shield(self._sessions.end(session, request.reason[:200] or "quit"))
         return pb.QuitReply()
 
@@ -98,8 +101,8 @@ class Gateway:
     async def pull(self, request: pb.PullRequest, call: Call) -> AsyncIterator[bytes]:
         session = await self._sessions.who(call, "client", "admin")
         if session.role == "admin":
-            self._rights.check(session.name, Action.VIEW)
-        elif not await self._store.read(may_pull, session.instance, request.file.digest):
+            await see_allowed(self._store, self._rights, session, Action.VIEW)
+        if not await self._store.do(may_pull, session, request, self._store.clock.now()):
             raise NotFound("this file is not, or no longer, for this client", where=request.file.digest)
         async with (
             self._lanes.lane() as lane,
@@ -130,20 +133,14 @@ def _order(tx: Tx, session: Session, holding: pb.Holding) -> pb.Order:
     decided = orders.next_order(facts, orders.Holding(holding.run, holding.phase, holding.round, holding.task))
     match decided:
         case orders.Leave(restart):
-            return pb.Order(leave=pb.Leave(reason="the admin asked for it", restart=restart))
+            return pb.Order(leave=leave_of(row, restart))
         case orders.Ask() if ask:
-            return pb.Order(ask=pb.Ask(id=ask.id, name=ask.name, args=list(ask.args)))
+            about = pb.Ask(id=ask.id, name=ask.name, args=list(ask.args), by=ask.by, event=ask.event)
+            return pb.Order(ask=about)
         case orders.Recall(run):
-            return pb.Order(recall=pb.Recall(run=run, reason=_why_recalled(tx, run)))
+            return pb.Order(recall=recall_of(tx, run, session.instance))
         case orders.Engage() if engaged:
-            run_row, part = engaged
-            package = pb.FileRef(digest=part.package, size=part.package_size)
-            about = pb.Engage(
-                run=run_row.id, number=run_row.number, job=run_row.name, seed=run_row.seed, package=package,
-                voucher=part.voucher,
-                gpus=part.gpus,
-            )  # fmt: skip
-            return pb.Order(engage=about)
+            return pb.Order(engage=engage_of(*engaged))
         case orders.Work() if engaged and this:
             work = work_of(tx, engaged[0], this, session.instance)
             if work is not None:
@@ -151,11 +148,6 @@ def _order(tx: Tx, session: Session, holding: pb.Holding) -> pb.Order:
         case orders.Nothing(waiting_for):
             return pb.Order(nothing=pb.Nothing(waiting_for=waiting_for))
     return pb.Order(nothing=pb.Nothing())
-
-
-def _why_recalled(tx: Tx, run: int) -> str:
-    row = runs.get(tx, run)
-    return f"run {run} is {row.state}" if row and row.state not in runs.OPEN else "the admin stopped this client"
 
 
 def _acknowledged(tx: Tx, client: str, run: int, now: float) -> None:

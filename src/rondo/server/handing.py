@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from rondo.ledger import models, rounds, runs
+from rondo.base.chain import entry
+from rondo.ledger import audit, models, rounds, runs
 from rondo.ledger.ledger import Tx
+from rondo.ledger.sessions import Session
 from rondo.wire import rondo_pb2 as pb
 
 
@@ -21,7 +23,43 @@ def work_of(tx: Tx, run: runs.Run, this: rounds.RoundRow, client: str) -> pb.Wor
     return work
 
 
-def may_pull(tx: Tx, client: str, digest: str) -> bool:
-    """A client may fetch the packages it was given and the models of the run it takes part in, as they are sent."""
-    engaged = runs.engagement(tx, client)
-    return (engaged is not None and models.is_kept(tx, engaged[0].id, digest)) or runs.given(tx, client, digest)
+def engage_of(run: runs.Run, part: runs.Participant) -> pb.Engage:
+    """Take part in this run; for whom: the admin who started this client, or else the run."""
+    package = pb.FileRef(digest=part.package, size=part.package_size)
+    asked = part.reason or {"by": run.by, "event": run.event}
+    return pb.Engage(
+        run=run.id, number=run.number, job=run.name, seed=run.seed, package=package,
+        voucher=part.voucher, gpus=part.gpus, by=asked.get("by", ""), event=asked.get("event", ""),
+    )  # fmt: skip
+
+
+def recall_of(tx: Tx, run: int, client: str) -> pb.Recall:
+    """Stop what is done for this run: it is over, or an admin stopped this client."""
+    row, part = runs.get(tx, run), runs.participant(tx, run, client)
+    over = row is not None and row.state not in runs.OPEN
+    why = f"run {run} is {row.state}" if row and over else "the admin stopped this client"
+    asked = (row.error if row and over else part.reason if part else None) or {}
+    return pb.Recall(run=run, reason=why, by=asked.get("by", ""), event=asked.get("event", ""))
+
+
+def leave_of(row: Session | None, restart: bool) -> pb.Leave:
+    by, event = (row.leave_by, row.leave_event) if row else ("", "")
+    return pb.Leave(reason="the admin asked for it", restart=restart, by=by, event=event)
+
+
+def may_pull(tx: Tx, session: Session, request: pb.PullRequest, now: float) -> bool:
+    """A client may fetch the packages it was given and the models of the run it takes part in, as they are sent.
+
+    What an admin fetches is told in the audit log, and what of code a client does: once, where it begins.
+    """
+    client, digest = session.instance, request.file.digest
+    if session.role == "client":
+        engaged = runs.engagement(tx, client)
+        if engaged is not None and models.is_kept(tx, engaged[0].id, digest):
+            return True  # the round's contribution tells of it
+        if not runs.given(tx, client, digest):
+            return False
+    if request.offset == 0:
+        action = "package_fetched" if session.role == "client" else "file_fetched"
+        audit.tell(tx, entry(now, client, action, digest))
+    return True

@@ -44,7 +44,7 @@ class Intake:
     async def offer(self, session: Session, offer: pb.Offer) -> pb.OfferReply:
         """Say what is wanted of an offered file: nothing, the rest from ``offset`` on, or why it is refused."""
         if offer.HasField("package"):
-            self._staging.check(session, offer)
+            await self._staging.check(session, offer)
         else:
             await self._sound(session, offer)
         into = self._store.upload(session.instance, offer.file.digest)
@@ -183,7 +183,7 @@ def _accept(tx: Tx, contribution: rounds.Contribution, upload: str = "") -> str:
     if not reason:
         about = {
             "client": c.client, "round": c.round, "task": c.task, "samples": c.samples, "metrics": dict(c.metrics),
-            "size": c.size, "seconds": c.seconds, "local_metrics": dict(c.local_metrics),
+            "size": c.size, "seconds": c.seconds, "local_metrics": dict(c.local_metrics), "digest": c.digest,
         }  # fmt: skip
         events.record(tx, c.at, c.run, "update_accepted", about)
     return reason

@@ -11,8 +11,9 @@ import logging
 from collections import deque
 from dataclasses import dataclass, field
 
+from rondo.base.chain import entry
 from rondo.base.clock import Clock
-from rondo.ledger import events, runs
+from rondo.ledger import audit, events, runs
 from rondo.ledger.ledger import Tx
 from rondo.server.store import Store
 from rondo.wire import rondo_pb2 as pb
@@ -79,9 +80,11 @@ class Notes:
 
     async def refused(self, client: str, run: int, round_number: int, reason: str) -> None:
         def write(tx: Tx) -> None:
-            data = {"client": client, "round": round_number, "reason": reason}
+            data, now = {"client": client, "round": round_number, "reason": reason}, self._store.clock.now()
             if runs.get(tx, run):
-                events.record(tx, self._store.clock.now(), run, "update_refused", data)
+                events.record(tx, now, run, "update_refused", data)
+            else:  # of no run: a package, or what a stranger to all runs sends
+                audit.tell(tx, entry(now, client, "file_refused", reason))
 
         if self.may_speak(client):
             await self._store.do(write)

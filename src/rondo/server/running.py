@@ -25,14 +25,14 @@ from rondo.server.store import Store
 
 
 class RunDesk:
-    """``user``: in whose name."""
+    """``asking`` says in whose name."""
 
-    def __init__(self, store: Store, live: Runs, folders: RunFolders, asking: Asking, user: str) -> None:
+    def __init__(self, store: Store, live: Runs, folders: RunFolders, asking: Asking) -> None:
         self._store = store
         self._folders = folders
         self._runs = live
         self._asking = asking
-        self._user = user
+        self._asked = {"by": asking.user, "event": asking.event}  # as rows and events keep it
 
     async def current(self) -> RunLine | None:
         """The run that is under way, else the newest one."""
@@ -109,7 +109,7 @@ class RunDesk:
         server = job.server
         values = {
             "number": where.number, "name": job.name, "package": where.package, "package_size": where.package_size,
-            "by": self._user, "invites": invites, "start_round": server.start_round, "num_rounds": server.num_rounds,
+            **self._asked, "invites": invites, "start_round": server.start_round, "num_rounds": server.num_rounds,
             "min_clients": server.min_clients, "max_clients": server.max_clients,
             "seed": server.seed or secrets.token_hex(16), "voucher": where.voucher,
         }  # fmt: skip
@@ -125,7 +125,7 @@ class RunDesk:
 
         def invite(tx: Tx) -> None:
             nonlocal run
-            asked = turns.invite(tx, now, client, gpus)
+            asked = turns.invite(tx, now, client, gpus, self._asked)
             see_able(tx, self._store.run_folder(asked.number) / "mmar_server", client)
             run = asked.id
 
@@ -140,7 +140,7 @@ class RunDesk:
         self._runs.tell(run, ClientJoined(client))
 
     async def abort_client(self, client: str) -> None:
-        run = await self._store.do(turns.stop, self._store.clock.now(), client, self._user)
+        run = await self._store.do(turns.stop, self._store.clock.now(), client, self._asked)
         self._runs.tell(run, ClientLeft(client))
         self._store.bell.ring(f"client:{client}")
 
@@ -148,8 +148,8 @@ class RunDesk:
         """The run under way where no id is given. It is over in the ledger at once, whatever befalls its driver."""
 
         async def end() -> int:
-            found = await self._store.do(turns.abort, self._store.clock.now(), run, self._user)
-            self._runs.tell(found.id, Aborted(f"aborted by {self._user}"))
+            found = await self._store.do(turns.abort, self._store.clock.now(), run, self._asked)
+            self._runs.tell(found.id, Aborted(f"aborted by {self._asked['by']}"))
             self._store.bell.ring(f"run:{found.id}")
             await self._store.wake_participants(found.id)
             return found.id

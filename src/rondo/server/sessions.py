@@ -13,9 +13,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
-from rondo.base.errors import BadInput, Refused, RondoError
+from rondo.base.chain import entry
+from rondo.base.errors import BadInput, Refused, RondoError, YourFault
 from rondo.base.ids import is_token, new_token, token_hash
-from rondo.ledger import events
+from rondo.ledger import audit, events
 from rondo.ledger import sessions as rows
 from rondo.ledger.ledger import Tx
 from rondo.ledger.sessions import Session
@@ -23,6 +24,7 @@ from rondo.net.calls import Call, Peer
 from rondo.net.errors import with_status
 from rondo.pki.kit import Kit
 from rondo.pki.revocation import Revoked
+from rondo.server.audit import Doorbook, log_in
 from rondo.server.store import Store
 from rondo.wire import OLDEST, PROTOCOL
 from rondo.wire import rondo_pb2 as pb
@@ -53,6 +55,7 @@ class Sessions:
         self._revoked = revoked
         self._back = back
         self._gone = gone
+        self.door = Doorbook(store)
         self._known: dict[str, Session] = {}
         self._seen: dict[str, float] = {}
         self._waiting: Counter[str] = Counter()
@@ -67,8 +70,12 @@ class Sessions:
 
     async def register(self, hello: pb.Hello, peer: Peer) -> pb.Welcome:
         """Raises ``Refused`` or ``BadInput`` with the texts and status codes of spec 3.2."""
-        self._check(hello, peer)
-        session, token, news = await self._store.do(self._admit, hello, peer)
+        try:
+            self._check(hello, peer)
+            session, token, news = await self._store.do(self._admit, hello, peer)
+        except YourFault as error:
+            await self.door.refused(peer, "log_in", error, f"{hello.role} {hello.name[:64]} of {hello.project[:64]}")
+            raise
         self._known[session.token] = session
         self._seen[session.token] = self._store.clock.now()
         if news:
@@ -127,6 +134,7 @@ class Sessions:
             rows.revive(tx, earlier.token, peer.fingerprint, peer.address, now)
             rows.able(tx, earlier.token, hello.version[:32], said)
             events.record(tx, now, 0, "client_back", {"client": earlier.instance})
+            log_in(tx, now, earlier.instance, peer, hello)
             now_here = replace(earlier, fingerprint=peer.fingerprint, state="here", leave="")
             return replace(now_here, version=hello.version[:32], capabilities=said), hello.token, False
         self._room_for(hello.role, len(taken))
@@ -138,6 +146,7 @@ class Sessions:
             "here", "", now, now, "", said,
         )  # fmt: skip
         rows.add(tx, session)
+        log_in(tx, now, instance, peer, hello)
         if hello.role == "client":
             events.record(tx, now, 0, "client_joined", {"client": instance, "address": peer.address})
         return session, token, hello.role == "client"
@@ -157,6 +166,13 @@ class Sessions:
         """The session behind a call. Raises ``Refused``: unknown token, another certificate, revoked, wrong role."""
         if not call.token:
             raise BadInput("no token", hint="register first")
+        try:
+            return await self._who(call, *roles)
+        except Refused as error:
+            await self.door.refused(call.peer, call.method, error)
+            raise
+
+    async def _who(self, call: Call, *roles: str) -> Session:
         self._not_revoked(call.peer)
         session = self._known.get(token_hash(call.token))
         if session is None:
@@ -184,6 +200,7 @@ class Sessions:
             self._room_for(found.role, rows.count(tx))
             rows.revive(tx, token, found.fingerprint, found.address, self._store.clock.now())
             events.record(tx, self._store.clock.now(), 0, "client_back", {"client": found.instance})
+            audit.tell(tx, entry(self._store.clock.now(), found.instance, "log_in", "heard of again"))
             return replace(found, state="here", leave="")
 
         session = await self._store.do(take_back)
@@ -239,6 +256,8 @@ class Sessions:
         def write(tx: Tx) -> None:
             now = self._store.clock.now()
             rows.mark(tx, token, state, reason, now)
+            if state == "gone":
+                audit.tell(tx, entry(now, session.instance, "log_out", f"{session.role}: {reason}"))
             if session.role == "client":
                 kind = {"here": "client_back", "away": "client_away", "gone": "client_gone"}[state]
                 events.record(tx, now, 0, kind, {"client": session.instance, "reason": reason})

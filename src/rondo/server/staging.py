@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+from rondo.base.chain import entry
 from rondo.base.errors import BadInput, Refused
 from rondo.jobs.check import check_choices, check_files
 from rondo.jobs.facts import PackageFacts, package_facts
 from rondo.jobs.job import read_job
 from rondo.jobs.package import STANDARD
 from rondo.jobs.unpacked import unpack_once
-from rondo.ledger import runs
+from rondo.ledger import audit, runs
+from rondo.ledger.ledger import Tx
 from rondo.ledger.sessions import Session
 from rondo.pki.trust import Trust
 from rondo.pki.vouchers import check_voucher
 from rondo.policy.actions import Action
+from rondo.server.audit import see_allowed
 from rondo.server.rights import Rights
 from rondo.server.store import Store
 from rondo.wire import rondo_pb2 as pb
@@ -29,9 +32,10 @@ class Staging:
         self._rights = rights
         self._trust = trust
 
-    def check(self, session: Session, offer: pb.Offer) -> None:
+    async def check(self, session: Session, offer: pb.Offer) -> None:
         """Refuse before a byte has moved what cannot be staged in any case, such as what its sender has not signed."""
-        self._rights.check(session.name, Action.UPLOAD, facts=PackageFacts(byoc=False, custom_datalist=False))
+        plain = PackageFacts(byoc=False, custom_datalist=False)
+        await see_allowed(self._store, self._rights, session, Action.UPLOAD, plain)
         if offer.file.size > STANDARD.total:
             raise BadInput(f"{offer.file.size} bytes; {STANDARD.total} is the limit", where=offer.package.name)
         _check_folder_name(offer.package.name)
@@ -57,13 +61,19 @@ class Staging:
             await asyncio.to_thread(self._store.blobs.adopt, part, offer.file.digest)
             now, voucher = self._store.clock.now(), offer.package.voucher
             package = runs.Package(name, offer.file.digest, offer.file.size, session.instance, now, voucher)
-            await self._store.do(runs.stage, package)
+            await self._store.do(_stage, package)
 
         try:
             await self._store.in_folders(stage)
         except BadInput as error:  # where the file is spooled says nothing to its sender
             where = f"package {name}" if error.where.startswith(str(self._store.folder)) else error.where
             raise BadInput(error.what, where=where, hint=error.hint) from None
+
+
+def _stage(tx: Tx, package: runs.Package) -> None:
+    runs.stage(tx, package)
+    about = f"{package.name}: {package.size} bytes {package.digest}"
+    audit.tell(tx, entry(package.at, package.by, "package_uploaded", about))
 
 
 def _check_folder_name(name: str) -> None:

@@ -17,7 +17,7 @@ class FileRef(_message.Message):
     def __init__(self, digest: _Optional[str] = ..., size: _Optional[int] = ..., content: _Optional[bytes] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("project", "name", "protocol", "capabilities", "version", "token", "role")
+    __slots__ = ("project", "name", "protocol", "capabilities", "version", "token", "role", "audit")
     PROJECT_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
@@ -25,6 +25,7 @@ class Hello(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     TOKEN_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
     project: str
     name: str
     protocol: int
@@ -32,7 +33,8 @@ class Hello(_message.Message):
     version: str
     token: str
     role: str
-    def __init__(self, project: _Optional[str] = ..., name: _Optional[str] = ..., protocol: _Optional[int] = ..., capabilities: _Optional[_Iterable[str]] = ..., version: _Optional[str] = ..., token: _Optional[str] = ..., role: _Optional[str] = ...) -> None: ...
+    audit: str
+    def __init__(self, project: _Optional[str] = ..., name: _Optional[str] = ..., protocol: _Optional[int] = ..., capabilities: _Optional[_Iterable[str]] = ..., version: _Optional[str] = ..., token: _Optional[str] = ..., role: _Optional[str] = ..., audit: _Optional[str] = ...) -> None: ...
 
 class Welcome(_message.Message):
     __slots__ = ("token", "instance", "heartbeat", "protocol", "capabilities", "project", "version")
@@ -53,18 +55,22 @@ class Welcome(_message.Message):
     def __init__(self, token: _Optional[str] = ..., instance: _Optional[str] = ..., heartbeat: _Optional[float] = ..., protocol: _Optional[int] = ..., capabilities: _Optional[_Iterable[str]] = ..., project: _Optional[str] = ..., version: _Optional[str] = ...) -> None: ...
 
 class Beat(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("audit",)
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
+    audit: str
+    def __init__(self, audit: _Optional[str] = ...) -> None: ...
 
 class BeatReply(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class Quit(_message.Message):
-    __slots__ = ("reason",)
+    __slots__ = ("reason", "audit")
     REASON_FIELD_NUMBER: _ClassVar[int]
+    AUDIT_FIELD_NUMBER: _ClassVar[int]
     reason: str
-    def __init__(self, reason: _Optional[str] = ...) -> None: ...
+    audit: str
+    def __init__(self, reason: _Optional[str] = ..., audit: _Optional[str] = ...) -> None: ...
 
 class QuitReply(_message.Message):
     __slots__ = ()
@@ -109,7 +115,7 @@ class Nothing(_message.Message):
     def __init__(self, waiting_for: _Optional[str] = ...) -> None: ...
 
 class Engage(_message.Message):
-    __slots__ = ("run", "number", "job", "package", "seed", "voucher", "gpus")
+    __slots__ = ("run", "number", "job", "package", "seed", "voucher", "gpus", "by", "event")
     RUN_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     JOB_FIELD_NUMBER: _ClassVar[int]
@@ -117,6 +123,8 @@ class Engage(_message.Message):
     SEED_FIELD_NUMBER: _ClassVar[int]
     VOUCHER_FIELD_NUMBER: _ClassVar[int]
     GPUS_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
     run: int
     number: int
     job: str
@@ -124,7 +132,9 @@ class Engage(_message.Message):
     seed: str
     voucher: str
     gpus: int
-    def __init__(self, run: _Optional[int] = ..., number: _Optional[int] = ..., job: _Optional[str] = ..., package: _Optional[_Union[FileRef, _Mapping]] = ..., seed: _Optional[str] = ..., voucher: _Optional[str] = ..., gpus: _Optional[int] = ...) -> None: ...
+    by: str
+    event: str
+    def __init__(self, run: _Optional[int] = ..., number: _Optional[int] = ..., job: _Optional[str] = ..., package: _Optional[_Union[FileRef, _Mapping]] = ..., seed: _Optional[str] = ..., voucher: _Optional[str] = ..., gpus: _Optional[int] = ..., by: _Optional[str] = ..., event: _Optional[str] = ...) -> None: ...
 
 class Work(_message.Message):
     __slots__ = ("run", "round", "rounds", "task", "model", "seed", "counted")
@@ -145,30 +155,42 @@ class Work(_message.Message):
     def __init__(self, run: _Optional[int] = ..., round: _Optional[int] = ..., rounds: _Optional[int] = ..., task: _Optional[str] = ..., model: _Optional[_Union[FileRef, _Mapping]] = ..., seed: _Optional[str] = ..., counted: _Optional[int] = ...) -> None: ...
 
 class Recall(_message.Message):
-    __slots__ = ("run", "reason")
+    __slots__ = ("run", "reason", "by", "event")
     RUN_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
     run: int
     reason: str
-    def __init__(self, run: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+    by: str
+    event: str
+    def __init__(self, run: _Optional[int] = ..., reason: _Optional[str] = ..., by: _Optional[str] = ..., event: _Optional[str] = ...) -> None: ...
 
 class Leave(_message.Message):
-    __slots__ = ("reason", "restart")
+    __slots__ = ("reason", "restart", "by", "event")
     REASON_FIELD_NUMBER: _ClassVar[int]
     RESTART_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
     reason: str
     restart: bool
-    def __init__(self, reason: _Optional[str] = ..., restart: bool = ...) -> None: ...
+    by: str
+    event: str
+    def __init__(self, reason: _Optional[str] = ..., restart: bool = ..., by: _Optional[str] = ..., event: _Optional[str] = ...) -> None: ...
 
 class Ask(_message.Message):
-    __slots__ = ("id", "name", "args")
+    __slots__ = ("id", "name", "args", "by", "event")
     ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ARGS_FIELD_NUMBER: _ClassVar[int]
+    BY_FIELD_NUMBER: _ClassVar[int]
+    EVENT_FIELD_NUMBER: _ClassVar[int]
     id: str
     name: str
     args: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., args: _Optional[_Iterable[str]] = ...) -> None: ...
+    by: str
+    event: str
+    def __init__(self, id: _Optional[str] = ..., name: _Optional[str] = ..., args: _Optional[_Iterable[str]] = ..., by: _Optional[str] = ..., event: _Optional[str] = ...) -> None: ...
 
 class Failure(_message.Message):
     __slots__ = ("error", "traceback", "file", "line", "last_lines", "site", "round")
