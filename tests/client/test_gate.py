@@ -60,7 +60,6 @@ def parcel(by: Kit, digest: str = DIGEST, size: int = 1000) -> Parcel:
 def refused(place: Place, offered: Parcel) -> str:
     with pytest.raises(SiteRefused) as caught:
         admit(place, offered)
-    assert str(caught.value).startswith("a: ")
     return str(caught.value)
 
 
@@ -102,7 +101,7 @@ def test_a_revocation_that_the_site_knows_counts(place: Place, tmp_path: Path) -
 def test_a_broken_policy_allows_nothing(place: Place, kits: dict[str, Kit], text: str, says: str) -> None:
     policy(place, text)
     assert says in refused(place, parcel(kits[ADMIN]))
-    with pytest.raises(SiteRefused, match=r"^a: site_policy\.toml"):
+    with pytest.raises(SiteRefused, match=r"^site_policy\.toml"):
         see_answered(place, "deploy")
 
 
@@ -194,7 +193,7 @@ def test_which_commands_are_answered(place: Place) -> None:
     assert answered(*every) == ["deploy", "ls", "cat"]
     policy(place, "[commands]\nanswer = []\n")
     assert answered(*every) == []
-    with pytest.raises(SiteRefused, match=r"^a: site_policy\.toml \[commands\]: this site does not answer 'ls'"):
+    with pytest.raises(SiteRefused, match=r"^site_policy\.toml \[commands\]: this site does not answer 'ls'"):
         see_answered(place, "ls")
 
 

@@ -71,13 +71,14 @@ async def test_a_package_that_no_admin_has_signed_gets_nowhere(tmp_path: Path) -
             tampered(made, voucher)
             (problem,) = (await command(made.session, "deploy job client a"))["problems"]
             assert (problem["site"], problem["code"]) == ("a", "SiteRefused") and says in problem["error"]
-            assert problem["error"].startswith("a: ")
-            await lead.command("submit_job", "job")
-            newest = (await made.session.facts("list_runs"))["runs"][0]
-            events = await made.ended(newest["id"])
-            assert events[-1].kind == "run_failed"
-            assert events[-1].data["site"] == "a" and says in events[-1].data["error"]
             assert not list(made.workspaces["a"].glob("run_*/mmar_a"))
+
+        await lead.command("submit_job", "job")
+        newest = (await made.session.facts("list_runs"))["runs"][0]
+        events = await made.ended(newest["id"])
+        assert events[-1].kind == "run_failed"
+        assert events[-1].data["site"] == "a" and says in events[-1].data["error"]
+        assert not list(made.workspaces["a"].glob("run_*/mmar_a"))
 
         # What is signed is trained.
         _, events = await made.run(job)
@@ -98,7 +99,7 @@ async def test_a_site_decides_whose_code_runs(tmp_path: Path) -> None:
 
         _, events = await made.run(job)  # whoever submits is told, and the others go on
         (failed,) = [event.data for event in events if event.kind == "client_failed"]
-        assert failed["client"] == "a" and "brings its own code" in failed["error"] and "a: " in failed["error"]
+        assert failed["client"] == "a" and "brings its own code" in failed["error"]
         assert events[-1].kind == "run_finished"
 
         for code in (f'["{digest}"]', f'["{ADMIN}"]'):
@@ -111,6 +112,15 @@ async def test_a_site_decides_whose_code_runs(tmp_path: Path) -> None:
         assert f"{FILE}:1:" in (await deployed(made, job, "a"))["a"]
         policy(made, "a", '[commands]\nrefuse = ["deploy"]\n')
         assert "does not answer 'deploy'" in (await deployed(made, job, "a"))["a"]
+
+        # The same for every command that looks around here, by one word; the other site answers as before.
+        policy(made, "a", '[commands]\nrefuse = ["shell"]\n')
+        for line in ("ls a", "ls -l a", "pwd a", "env a", "cat a readme.txt", "tail a log.txt", "grep a x log.txt"):
+            (problem,) = (await command(made.session, line))["problems"]
+            assert (problem["site"], problem["code"]) == ("a", "SiteRefused"), line
+            assert f"{FILE} [commands]: this site does not answer '{line.split()[0]}'" in problem["error"]
+        assert not (await command(made.session, "ls bb"))["problems"]
+        assert await deployed(made, job, "a") == {}
 
 
 TWO_TENSORS = GATED.replace('{"w": np.zeros(4, np.float32)}', '{"w": np.zeros(4, np.float32), "own": np.ones(2)}')
@@ -127,7 +137,7 @@ async def test_a_job_cannot_take_the_sites_filters_away(tmp_path: Path) -> None:
 
     async with world(tmp_path / "w", {"a": None, "bb": None}) as made:
         policy(made, "a", '[[filters]]\nname = "exclude_vars"\nvars = ["own"]\n')
-        for number, filters in enumerate(("", "filters = []\n", 'filters = [{name = "percentile", percentile = 0}]\n')):
+        for number, filters in enumerate(("", 'filters = [{ name = "percentile", percentile = 0 }]\n')):
             toml = MODEL + CLIENT + filters
             job = write_job(tmp_path / f"job{number}", code=TWO_TENSORS, toml=toml, num_rounds=1, keep_updates=1)
             run, events = await made.run(job)
@@ -138,9 +148,6 @@ async def test_a_job_cannot_take_the_sites_filters_away(tmp_path: Path) -> None:
         policy(made, "a", '[[filters]]\nname = "exclude_vars"\nvars = ["patients"]\n')
         _, events = await made.run(job)
         assert events[-1].kind == "run_failed" and "patients" in events[-1].data["error"]
-        policy(made, "a", '[[filters]]\nname = "exclude_vras"\nvars = ["own"]\n')
-        _, events = await made.run(job)
-        assert "this site cannot filter as it must" in events[-1].data["error"] and events[-1].data["site"] == "a"
 
 
 GREEDY = """

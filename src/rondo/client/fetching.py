@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 from rondo.base.room import free_bytes, see_it_fits, still_to_come
-from rondo.client.gate import Parcel, admit, named
+from rondo.client.gate import Parcel, admit, decided
 from rondo.client.place import Place
 from rondo.client.policy import SitePolicy
 from rondo.client.sweeping import PACKAGES
@@ -35,7 +35,7 @@ async def _fetch(channel: Channel, parcel: Parcel, place: Place, code: Path, bac
     admitted = await asyncio.to_thread(admit, place, parcel)
 
     def see(folder: Path) -> None:
-        named(place, lambda: admitted.see_content(folder))
+        decided(lambda: admitted.see_content(folder))
 
     if await asyncio.to_thread(is_unpacked, package.digest, code):
         await asyncio.to_thread(see, code)

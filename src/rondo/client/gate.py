@@ -62,7 +62,7 @@ class Admitted:
 
 
 def admit(place: Place, parcel: Parcel) -> Admitted:
-    """Judge a parcel before any of it is fetched. Raises ``SiteRefused`` that names this site."""
+    """Judge a parcel before any of it is fetched. Raises ``SiteRefused``."""
     policy = policy_of(place)
 
     def judge() -> str:
@@ -76,14 +76,14 @@ def admit(place: Place, parcel: Parcel) -> Admitted:
             see_it_works()
         return signer.name
 
-    admitted = Admitted(policy, named(place, judge), parcel)
+    admitted = Admitted(policy, decided(judge), parcel)
     log.info("package %s, signed by %s: may come in", parcel.file.digest, admitted.signer)
     return admitted
 
 
 def policy_of(place: Place) -> SitePolicy:
     """What holds at this moment. Raises ``SiteRefused`` where the file cannot be read: then nothing is allowed."""
-    return named(place, lambda: read_policy(place.folder))
+    return decided(lambda: read_policy(place.folder))
 
 
 def see_answered(place: Place, command: str) -> None:
@@ -94,7 +94,7 @@ def see_answered(place: Place, command: str) -> None:
             what = f"this site does not answer {command!r}"
             raise SiteRefused(what, where=f"{FILE} [commands]", hint="the site decides")
 
-    named(place, judge)
+    decided(judge)
 
 
 def data_of(policy: SitePolicy, place: Place) -> Path | None:
@@ -111,13 +111,13 @@ def data_of(policy: SitePolicy, place: Place) -> Path | None:
     return place.data
 
 
-def named(place: Place, judge: Callable[[], T]) -> T:
-    """What ``judge`` says. What it does not allow, or cannot read, is refused in the name of this site."""
+def decided(judge: Callable[[], T]) -> T:
+    """What ``judge`` says. What it does not allow, or cannot read, is refused in the name of this site; which one that
+    is stands beside every answer of a site."""
     try:
         return judge()
     except (BadInput, Refused, SiteRefused) as error:
-        where = f"{place.instance}: {error.where}" if error.where else place.instance
-        refusal = SiteRefused(error.what, where=where, hint=error.hint)
+        refusal = SiteRefused(error.what, where=error.where, hint=error.hint)
         log.warning("refused: %s", refusal)
         raise refusal from None
 

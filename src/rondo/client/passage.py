@@ -16,7 +16,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from rondo.base.errors import BadInput, SiteRefused
+from rondo.jobs.folder import kind_of
 from rondo.jobs.job import Choice, Job
 from rondo.jobs.task import derive_seed
 from rondo.policy.site import FILE
@@ -110,19 +113,55 @@ async def open_passage(
         yield passage
 
 
+class Made(msgspec.Struct, frozen=True):
+    """What the training worker says of an update. It is no more to be believed than the job's code: same process."""
+
+    path: str
+    digest: str
+    size: int
+    kind: str
+    samples: float
+    steps: float
+    metrics: dict[str, float]
+    local_metrics: dict[str, float]
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """What it says of a model that it was to validate."""
+
+    samples: float
+    metrics: dict[str, float]
+
+
 def take_over(answer: Answer, made: Path, into: Path) -> Answer:
     """Move the update ``made`` out of the training worker's reach, to ``into``: from here on nobody changes it.
 
     Raises ``BadInput`` where the worker names another file, or left a link: it is not to choose what is sent.
     """
-    if answer["path"] != str(made):
-        raise BadInput(f"the worker was to write {made.name}, and names {answer['path']}")
-    os.replace(made, into)
-    found = into.lstat()
+    said = answered(answer, Made)
+    if said["path"] != str(made):
+        raise BadInput(f"the worker was to write {made.name}, and names {said['path'][:200]}")
+    try:
+        _see_plain(made)  # before, as nothing but a file can be replaced by the next one
+        os.replace(made, into)
+        _see_plain(into)
+    except OSError as error:
+        raise BadInput(f"the worker's {made.name} cannot be had: {error.strerror}") from None
+    return said | {"path": str(into)}
+
+
+def answered(answer: Answer, kind: type[msgspec.Struct]) -> Answer:
+    """The fields of ``kind`` in ``answer``. Raises ``BadInput`` where they are not there, or are something else."""
+    try:
+        return msgspec.structs.asdict(msgspec.convert(answer, kind))
+    except msgspec.ValidationError as error:
+        raise BadInput(f"an answer of the worker that cannot be read: {error}") from None
+
+
+def _see_plain(path: Path) -> None:
+    found = path.lstat()
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
-        into.unlink()
-        raise BadInput(f"{made.name} is a link, or no file")
-    return answer | {"path": str(into)}
+        raise BadInput(f"the worker's {path.name} is {kind_of(found.st_mode)}, or has a second name")
 
 
 def _plain(choice: Choice) -> dict[str, Any]:

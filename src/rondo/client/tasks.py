@@ -11,7 +11,7 @@ from rondo.base.spare import drop_spares, give_up
 from rondo.client.audit import asked_in
 from rondo.client.fetching import fetch_job, see_room
 from rondo.client.gate import Parcel
-from rondo.client.passage import Answer, Passage, take_over
+from rondo.client.passage import Answer, Measured, Passage, answered, take_over
 from rondo.client.place import Place
 from rondo.client.rules import Rules
 from rondo.client.sweeping import keep_only
@@ -129,12 +129,12 @@ class Engagement:
                 request, lambda share, detail: self._telling.share(work.round, doing, share, detail)
             )
             if work.task == "validate":
-                measured = pb.Measured(samples=answer["samples"], metrics=answer["metrics"])
+                measured = pb.Measured(**answered(answer, Measured))
                 await self._report(pb.Report(run=self.run, round=work.round, measured=measured))
                 return
-            answer["seconds"] = asyncio.get_running_loop().time() - began
-            out = model.with_name(made.name)
-            await self._send(work, await passage.update(work, model, take_over(answer, made, out)))
+            seconds, out = asyncio.get_running_loop().time() - began, model.with_name(made.name)
+            answer = take_over(answer, made, out) | {"seconds": seconds}
+            await self._send(work, await passage.update(work, model, answer))
             give_up(out, made.parent)
         except WorkerDied:
             raise

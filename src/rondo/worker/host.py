@@ -37,9 +37,10 @@ class TaskFailed(RondoError):
 
     @classmethod
     def of(cls, answer: Mapping[str, Any], where: str, last_lines: str) -> Self:
-        failed = cls(str(answer["error"]), where=where, detail=str(answer["traceback"]))
-        failed.kind, failed.traceback = str(answer["kind"]), failed.detail
-        failed.file, failed.line, failed.last_lines = str(answer["file"]), int(answer["line"]), last_lines
+        said = {key: str(answer.get(key, "")) for key in ("error", "traceback", "kind", "file", "line")}
+        failed = cls(said["error"], where=where, detail=said["traceback"])
+        failed.kind, failed.traceback, failed.file = said["kind"], failed.detail, said["file"]
+        failed.line, failed.last_lines = int(said["line"]) if said["line"].isdecimal() else 0, last_lines
         return failed
 
 
