@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from types import ModuleType
+from typing import Any
 
 import msgspec
 import pytest
@@ -203,3 +204,14 @@ ROWS: list[Row] = [
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: type(row).__name__)
 def test_a_row_travels_unchanged(row: Row) -> None:
     assert rows.decode(rows.encode(row)) == row
+
+
+def test_a_line_that_nobody_types_is_refused_at_once() -> None:
+    """A million words would hold a server up that looked at them one by one."""
+    for words in (["x"] * 1_000_000, ["client", "x" * (1 << 18)]):
+        with pytest.raises(BadInput, match="more than 10000 words, or 262144 letters"):
+            seam.parse(seam.find("check_status"), words)
+    with pytest.raises(BadInput, match="more than 262144 letters"):
+        seam.split("x" * (1 << 19))
+    parsed: Any = seam.parse(seam.find("check_status"), ["client", *(f"site-{n}" for n in range(9_999))])
+    assert len(parsed.names) == 9_999, "the names of thousands of clients are no nonsense"

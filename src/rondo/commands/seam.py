@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import AsyncIterator, Mapping, Sequence
+from functools import cache
 from types import ModuleType
 from typing import Annotated, Any, Protocol
 
@@ -21,6 +22,7 @@ ROOM = "rondo.commands"
 RunId = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]  # as the ledger counts
 
 SCOPES = ("sys", "training", "utils", "validation", "authz", "file_transfer", "runs")  # Clara's, and one of ours
+MOST_WORDS, MOST_LETTERS = 10_000, 1 << 18  # of one command: the names of thousands of clients
 SERVER = "server"  # the server among the sites
 
 
@@ -67,17 +69,25 @@ class Command(Protocol):
     def run(self, desk: Desk, options: Any) -> AsyncIterator[Row]: ...
 
 
+@cache
+def listed() -> Mapping[str, ModuleType]:
+    """Every command by its name. The room is looked at once: a look costs more than most commands do."""
+    return {name: rooms.pick(ROOM, name, "run") for name in rooms.names(ROOM, "run")}
+
+
 def find(name: str) -> ModuleType:
     """The command ``name`` (or an alias of it). Raises ``NotFound`` as Clara's console says it."""
-    listed = {entry: rooms.pick(ROOM, entry, "run") for entry in rooms.names(ROOM, "run")}
-    for module_name, module in listed.items():
+    for module_name, module in listed().items():
         if name == module_name or name in getattr(module, "ALIASES", ()):
             return module
-    raise NotFound(f"Undefined server command {name}", hint=nearest(name, listed))
+    name = name[:100]
+    raise NotFound(f"Undefined server command {name}", hint=nearest(name, listed()))
 
 
 def split(line: str) -> list[str]:
     """The words of a typed line. Raises ``BadInput`` for an open quote."""
+    if len(line) > MOST_LETTERS:
+        raise BadInput(f"a line of more than {MOST_LETTERS} letters")
     try:
         return shlex.split(line)
     except ValueError as error:
@@ -89,6 +99,8 @@ def parse(module: ModuleType, args: Sequence[str]) -> Options:
 
     Raises ``BadInput``.
     """
+    if len(args) > MOST_WORDS or sum(map(len, args)) > MOST_LETTERS:
+        raise BadInput(f"more than {MOST_WORDS} words, or {MOST_LETTERS} letters", hint=f"usage: {usage(module)}")
     fields = structs.fields(module.Options)
     flags = {field.encode_name: field.type is bool for field in fields if field.encode_name.startswith("-")}
     try:
@@ -106,15 +118,16 @@ def _flags(flags: Mapping[str, bool], args: list[str]) -> tuple[dict[str, Any], 
     """The values of the flags among ``args``, and the other words. ``flags``: whether each stands alone."""
     values: dict[str, Any] = {}
     others: list[str] = []
-    while flags and args:
-        word = args.pop(0)
+    left = iter(args if flags else ())
+    for word in left:
         letters = [f"-{letter}" for letter in word[1:]]
         if word == "--":
             break
         if word in flags and not flags[word]:
-            if not args:
+            value = next(left, None)
+            if value is None:
                 raise BadInput(f"syntax error: {word} needs a value")
-            values[word] = args.pop(0)
+            values[word] = value
         elif word in flags:
             values[word] = True
         elif word.startswith("-") and letters and all(flags.get(letter) for letter in letters):
@@ -123,7 +136,7 @@ def _flags(flags: Mapping[str, bool], args: list[str]) -> tuple[dict[str, Any], 
             raise BadInput(f"syntax error: unknown option {word}")
         else:
             others.append(word)
-    return values, others + args
+    return values, others + (list(left) if flags else args)
 
 
 def _positional(fields: Sequence[Any], left: list[str], values: dict[str, Any]) -> None:
@@ -176,9 +189,10 @@ def usage(module: ModuleType) -> str:
 async def choose(desk: Desk, names: Sequence[str]) -> list[str]:
     """The instances that ``client [NAME...]`` means. Raises the errors of spec 7.1."""
     present = [line.instance for line in await desk.clients.listed()]
-    unknown = [name for name in names if name not in present]
+    here = set(present)
+    unknown = [name for name in names if name not in here]
     if unknown:
-        raise NotFound(f"invalid client(s): {' '.join(unknown)}", hint=nearest(unknown[0], present))
+        raise NotFound(f"invalid client(s): {' '.join(unknown)}", hint=nearest(unknown[0][:100], present))
     if not present:
         raise NotFound("no clients available")
     return list(dict.fromkeys(names)) or present
