@@ -79,6 +79,16 @@ async def test_a_busy_file_keeps_its_lane() -> None:
     assert lane.left
 
 
+@pytest.mark.parametrize(("busy", "waits", "leaves"), [(1.0, 0.7, False), (1.0, 1.0, True), (0.0, 0.7, True)])
+async def test_a_slow_file_keeps_its_lane_while_this_process_is_busy(busy: float, waits: float, leaves: bool) -> None:
+    computed = iter((0.0, busy * FOREVER, 2 * busy * FOREVER))
+    held = Lanes(1, FOREVER, computed=lambda: next(computed))
+    async with held.lane() as lane:
+        lane._waited = waits * FOREVER
+        lane._look()
+        assert lane.left is leaves
+
+
 async def test_a_lane_is_kept_for_whoever_asked() -> None:
     held = Lanes(1, FOREVER, FOREVER)
     await held.keep("a")

@@ -4,25 +4,33 @@ Theory of operation. What is on its way to a busy process fills the window of it
 that memory would grow with the number of clients. A file that waits for its line, or for the other side, fills
 nothing. So only a few files have a lane at a time, in the order they came; and one that was waited for during most of
 a second leaves its lane to the next while it goes on. Clients with slow lines hold nobody up, nor do dead ones.
+
+Where this process is busy, the next file would gain little and cost its window; and whoever shares the machine with it
+is slow because of it. Then a file keeps its lane, unless it hardly moves at all.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 MOST = 2  # lanes: the pauses of one are the gain of the other
 PERIOD = 1.0  # seconds between looks at who waits for whom
+SLOW, STILL = 0.5, 0.9  # of a period that a file was waited for: its lane is left where we idle, in any case
+BUSY = 0.25  # of a core
 BEGIN = 5.0  # seconds that a lane is kept for a file that was asked for
 
 
 class Lane:
     """The place of one moving file. ``leave`` gives it to the next; the file may go on."""
 
-    def __init__(self, free: asyncio.Semaphore, period: float, begin: float) -> None:
+    def __init__(self, free: asyncio.Semaphore, period: float, begin: float, computed: Callable[[], float]) -> None:
         self._free = free
         self._period = period
+        self._computed = computed
+        self._before = 0.0  # that this process had computed at the last look
         self._loop = asyncio.get_running_loop()
         self._waited = 0.0
         self._since: float | None = None  # when this wait for the other side began
@@ -32,6 +40,7 @@ class Lane:
     def begin(self) -> None:
         """The file moves."""
         self._timer.cancel()
+        self._before = self._computed()
         self._timer = self._loop.call_later(self._period, self._look)
 
     def leave(self) -> None:
@@ -68,19 +77,26 @@ class Lane:
         if self._since is not None:
             self._go()
             self._wait()
-        if self._waited > self._period / 2:
+        now, waited = self._computed(), self._waited / self._period
+        if waited > (STILL if now - self._before > BUSY * self._period else SLOW):
             self.leave()
             return
-        self._waited = 0.0
+        self._waited, self._before = 0.0, now
         self._timer = self._loop.call_later(self._period, self._look)
 
 
 class Lanes:
-    """``most`` lanes. ``period``, ``begin``: seconds, others in tests."""
+    """``most`` lanes. ``period`` and ``begin`` in seconds, ``computed``: seconds of this process; others in tests."""
 
-    def __init__(self, most: int = MOST, period: float = PERIOD, begin: float = BEGIN) -> None:
+    def __init__(
+        self,
+        most: int = MOST,
+        period: float = PERIOD,
+        begin: float = BEGIN,
+        computed: Callable[[], float] = time.process_time,
+    ) -> None:
         self._free = asyncio.Semaphore(most)
-        self._times = (period, begin)
+        self._times = (period, begin, computed)
         self._kept: dict[str, Lane] = {}
 
     async def keep(self, name: str) -> None:
