@@ -41,9 +41,11 @@ class Round:
         kind: Literal["weights", "diff"] = "weights",
         weight: float = 1.0,
         omitted: tuple[str, ...] = (),
+        unused: tuple[str, ...] = (),
+        scale: float = 1.0,
     ) -> None:
         path = write_tensors(self.folder / site, arrays, self.dtypes).path
-        self.sent.append(Contribution(site, path, kind, weight, frozenset(omitted)))
+        self.sent.append(Contribution(site, path, kind, weight, frozenset(omitted), frozenset(unused), scale))
 
     def fold(self, rule: object = MEAN, **way: int) -> dict[str, Array]:
         out = self.folder / "out"
@@ -76,6 +78,26 @@ def test_a_tensor_is_folded_over_those_who_sent_it(tmp_path: Path) -> None:
     now.send("b", {"all": f32(4)}, weight=3, omitted=("none", "some"))
     result = now.fold()
     assert (result["all"], result["some"], result["none"]) == (3.5, 5.0, 7.0)
+
+
+def test_what_is_not_used_keeps_its_old_value(tmp_path: Path) -> None:
+    now = Round(tmp_path, {"head": f32(7), "n": np.array(1), "w": f32(0)})
+    now.send("a", {"head": f32(1), "n": np.array(5), "w": f32(2)}, unused=("head", "n"))
+    now.send("b", {"head": f32(2), "n": np.array(6), "w": f32(4)}, unused=("head", "n"))
+    result = now.fold()
+    assert (result["head"], result["n"], result["w"]) == (7.0, 1, 3.0)
+
+
+@pytest.mark.parametrize("rule", [MEAN, MEDIAN])
+def test_a_scale_is_of_the_difference_to_the_base(tmp_path: Path, rule: object) -> None:
+    now = Round(tmp_path, {"w": f32(10)})
+    now.send("a", {"w": f32(4)}, "diff", scale=1.5)  # counts as 6
+    now.send("b", {"w": f32(14)}, scale=0.5)  # counts as 2
+    assert now.fold(rule)["w"] == 14.0
+    now.sent = now.sent[:1]
+    assert now.fold(rule)["w"] == 16.0
+    with pytest.raises(BadInput, match="scale 0 is not a positive number"):
+        now.send("c", {"w": f32(1)}, scale=0)
 
 
 def test_integers_take_the_largest_and_bools_the_base(tmp_path: Path) -> None:

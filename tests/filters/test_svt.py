@@ -38,6 +38,18 @@ def test_noise_has_the_scale_that_noise_var_gives() -> None:
     assert np.abs(sent).mean() == pytest.approx(0.1, rel=0.03)
 
 
+def test_the_literal_form_leaves_what_was_accepted_but_not_chosen_as_it_was() -> None:
+    values = np.concatenate([np.full(200, 0.9), np.full(800, 0.1)])
+    way = {"fraction": 0.1, "epsilon": 1e9, "noise_var": 20.0, "gamma": 0.5, "tau": 0.4, "literal": True}
+    sent = applied("svt", outgoing({"a": values}), **way)["a"]
+    bare, noisy = np.flatnonzero(sent == 0.9), np.flatnonzero((sent != 0.9) & (sent != 0.0))
+    assert not sent[200:].any()  # never accepted
+    assert 200 - 100 < len(bare) < 200  # beyond gamma, without noise; drawn twice means fewer than 100 were chosen
+    assert len(bare) + len(noisy) == 200 and np.abs(sent[noisy]).max() <= 0.5
+    mended = applied("svt", outgoing({"a": values}), **{**way, "literal": False})["a"]
+    assert np.count_nonzero(mended) == 100 and np.abs(mended).max() <= 0.5
+
+
 def test_equal_chances_give_equal_updates_and_others_do_not() -> None:
     update = outgoing({"a": changes()})
     one, again, other = (applied("svt", update, seed)["a"] for seed in (1, 1, 2))

@@ -63,7 +63,8 @@ def runs(model: Layout, sources: Sequence[Source]) -> Iterator[Run]:
     for tensor in model.tensors:
         if not tensor.count:
             continue
-        found = ((source.sent, source.layout.get(tensor.name)) for source in sources)
+        counting = [source for source in sources if tensor.name not in source.sent.unused]
+        found = ((source.sent, source.layout.get(tensor.name)) for source in counting)
         senders = tuple((sent, held.start) for sent, held in found if held is not None)
         run = Run(tensor.dtype, tensor.count, tensor.start, senders)
         if open_run is not None and _goes_on(open_run, run):

@@ -14,7 +14,7 @@ from rondo.aggregate._blame import blame
 from rondo.aggregate._blocks import Blocks, demand_finite
 from rondo.aggregate._memory import Memory
 from rondo.aggregate._plan import Run
-from rondo.aggregate.seam import Column, Fold, Rule
+from rondo.aggregate.seam import Column, Contribution, Fold, Rule
 from rondo.tensors.dtypes import Array, Block, Floats, Kind, dtype_of, from_float64, kind_of, to_float64
 from rondo.tensors.finite import first_nonfinite
 from rondo.tensors.layout import Layout
@@ -70,7 +70,8 @@ class Table:
         blocks, memory, kept = self._blocks, self._ground.memory, None
         kinds = {sent.kind for sent, _ in part.senders}
         relative = kinds == {"diff"}
-        base = blocks.base(self._ground.base, part) if memory or "diff" in kinds else None
+        scaled = any(sent.scale != 1.0 for sent, _ in part.senders)
+        base = blocks.base(self._ground.base, part) if memory or scaled or "diff" in kinds else None
         result = self._reduce(part, None if relative else base)
         if base is not None and memory is not None:
             if not relative:
@@ -90,8 +91,7 @@ class Table:
         for row, (sent, offset) in zip(rows, part.senders, strict=True):
             blocks.values(part, sent, offset, row)
             demand_finite(self._ground.model, part, row, f"update of {sent.site}")
-            if base is not None and sent.kind == "diff":
-                np.add(base, row, out=row)
+            _place(sent, row, base)
         result = rule.reduce(rows, [sent.weight for sent, _ in part.senders])
         return to_float64(result, dtype_of(result.dtype), blocks.block("total", part.count))
 
@@ -108,8 +108,7 @@ class Table:
         weights = [ldexp(sent.weight, -scale) for sent, _ in part.senders]
         for place, (sent, offset) in enumerate(part.senders):
             self._blocks.values(part, sent, offset, values)
-            if base is not None and sent.kind == "diff":
-                np.add(base, values, out=values)
+            _place(sent, values, base)
             if origin is not None:
                 if not place:
                     np.copyto(origin, values)
@@ -140,3 +139,13 @@ class Table:
             bad = self._ground.memory.first_bad(part, kept)
         if bad is not None:
             blame(self._ground.base, self._ground.model, part, bad)
+
+
+def _place(sent: Contribution, values: Floats, base: Block | None) -> None:
+    """Scale what a site sent, and where ``base`` is given make of a difference what it is the difference to."""
+    if sent.scale != 1.0:
+        if sent.kind == "weights" and base is not None:
+            np.subtract(values, base, out=values)
+        np.multiply(values, sent.scale, out=values)
+    if base is not None and (sent.kind == "diff" or sent.scale != 1.0):
+        np.add(base, values, out=values)

@@ -27,7 +27,8 @@ class Contribution:
 
     ``kind``: the file holds new weights, or their difference to the model the site received. ``weight``, finite
     and > 0, is relative to the other sites'. ``omitted`` names tensors the site kept at home; the file must not
-    hold them. Raises ``BadInput`` for any other kind or weight.
+    hold them. ``unused``: names of those that do not count. ``scale`` > 0: floats count by so much of their difference
+    to the base model. Raises ``BadInput`` for any other kind, weight or scale.
     """
 
     site: str
@@ -35,6 +36,8 @@ class Contribution:
     kind: Literal["weights", "diff"]
     weight: float
     omitted: frozenset[str] = frozenset()
+    unused: frozenset[str] = frozenset()
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         where = f"contribution of {self.site}"
@@ -42,6 +45,8 @@ class Contribution:
             raise BadInput(f"unknown kind {self.kind!r}", where=where, hint="known: diff, weights")
         if not (math.isfinite(self.weight) and self.weight > 0):
             raise BadInput(f"weight {self.weight} is not a positive number", where=where)
+        if not (math.isfinite(self.scale) and self.scale > 0):
+            raise BadInput(f"scale {self.scale} is not a positive number", where=where)
 
 
 @runtime_checkable

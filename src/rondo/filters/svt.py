@@ -2,8 +2,8 @@
 
 Clara's SVTPrivacy, after Li et al. 2019, "Privacy-preserving federated brain tumour segmentation"
 (arXiv:1910.00962), with its flaw mended: what is sent is chosen without replacement and everything else is zero,
-where the original leaves accepted values that were not chosen without noise. The budgets hold for one update of
-one round; nothing here adds them up, so over a run this is a heuristic, not a guarantee.
+where the original leaves accepted values that were not chosen without noise (``literal`` does, too). The budgets
+hold for one update of one round; nothing here adds them up, so over a run this is a heuristic, not a guarantee.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Options(base.Options, frozen=True):
     """``fraction`` of the changes that is sent, above 0 to 1; ``epsilon``: budget of choosing them; ``noise_var``:
     budget of their noise (a third epsilon, in spite of its name); ``gamma``: the largest change sent; ``tau``: the
     size from which a change is likely to be chosen. Sizes are per local step. ``keep_scalars``: send tensors of
-    shape () as they are, as Clara does.
+    shape () as they are, as Clara does. ``literal``: choose with replacement, and send what was accepted but not
+    chosen as it is, as Clara does: no privacy for those values.
     """
 
     fraction: float = 0.1
@@ -36,6 +37,7 @@ class Options(base.Options, frozen=True):
     gamma: float = 1e-5
     tau: float = 1e-6
     keep_scalars: bool = False
+    literal: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.fraction <= 1:
@@ -86,15 +88,20 @@ class SparseVector:
     def _answers(self, changes: Block, rng: np.random.Generator) -> Block:
         """What is sent in place of all changes (1-d, per step): noisy values of the chosen, zero elsewhere."""
         gamma = self.options.gamma
+        whole = changes.copy() if self.options.literal else None
         np.clip(changes, -gamma, gamma, out=changes)
-        chosen = self._chosen(changes, rng)
+        accepted, wanted = self._accepted(changes, rng)
+        chosen = rng.choice(accepted, wanted, replace=self.options.literal)
         noise = rng.laplace(0.0, 2 * gamma / self.options.noise_var, chosen.size)
         answers = np.zeros_like(changes)
+        if whole is not None:
+            answers[accepted] = whole[accepted]
+            changes = whole
         answers[chosen] = np.clip(changes[chosen] + noise, -gamma, gamma)
         return answers
 
-    def _chosen(self, changes: Block, rng: np.random.Generator) -> NDArray[np.intp]:
-        """Indices of ``fraction`` of the changes, drawn from those whose noisy size reached the threshold."""
+    def _accepted(self, changes: Block, rng: np.random.Generator) -> tuple[NDArray[np.intp], int]:
+        """Indices of the changes whose noisy size reached the threshold, and how many of them are to be sent."""
         gamma, epsilon = self.options.gamma, self.options.epsilon
         wanted = min(math.ceil(changes.size * self.options.fraction), changes.size)
         threshold = self.options.tau + rng.laplace(0.0, 2 * gamma / epsilon)
@@ -106,7 +113,7 @@ class SparseVector:
                 noise = rng.laplace(0.0, scale, waiting.size)
                 accepted[waiting] = np.abs(changes[waiting]) + noise >= threshold
             if np.count_nonzero(accepted) >= wanted:
-                return rng.choice(np.flatnonzero(accepted), wanted, replace=False)
+                return np.flatnonzero(accepted), wanted
         raise BadInput(
             f"{_TRIES} tries let only {np.count_nonzero(accepted)} of {wanted} changes pass",
             where="filter svt",
