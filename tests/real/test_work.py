@@ -105,6 +105,38 @@ async def test_updates_are_folded(bench: Bench) -> None:
             await _fold(worker, bench, [], told, name="mean", options={})
 
 
+async def test_tensors_are_left_out_of_a_fold_by_name(bench: Bench) -> None:
+    sent = [_update(bench, "a", 3.0, "diff", 1.0)]
+    async with open_worker(bench.spec(purpose="fold", code=None)) as worker:
+        await _fold(worker, bench, sent, [], exclude="^w", name="mean", options={})
+        assert np.array_equal(bench.result()["w"], bench.arrays["w"])
+        assert bench.result()["b"] == bench.arrays["b"] + 3.0
+
+
+async def test_a_checkpoint_is_written_that_needs_no_trust(bench: Bench) -> None:
+    state = {"h": torch.ones(2, dtype=torch.bfloat16), "w": torch.tensor([1.5])}
+    arrays = {"h": state["h"].view(torch.uint16).numpy(), "w": state["w"].numpy()}
+    write_tensors(bench.model, arrays, {"h": "BF16", "w": "F32"})
+    out = bench.folder / "deep" / "model.pt"
+    request = {"do": "checkpoint", "source": str(bench.model), "out": str(out), "beside": {"train_conf": {"a": [1]}}}
+    async with open_worker(bench.spec(purpose="fold", code=None)) as worker:
+        await worker.ask(request)
+    found = torch.load(out, weights_only=True)
+    assert found["train_conf"] == {"a": [1]} and found["model"].keys() == state.keys()
+    assert all(torch.equal(found["model"][name], state[name]) for name in state)
+    assert [path.name for path in out.parent.iterdir()] == ["model.pt"]
+
+
+async def test_a_first_model_of_a_trainer_that_makes_none_is_refused(bench: Bench) -> None:
+    bench.write("user.py", "")
+    trainer = {"name": "function", "options": {"class": "user:X"}}
+    async with open_worker(bench.spec(purpose="init")) as worker:
+        with pytest.raises(TaskFailed, match="trainer function: makes no first model"):
+            await worker.ask(init(bench, trainer=trainer, code=str(bench.code)))
+        with pytest.raises(TaskFailed, match="there is no such file to begin with"):
+            await worker.ask(init(bench, file=str(bench.code / "none.pt")))
+
+
 async def test_filters_are_run(bench: Bench) -> None:
     update = {"w": bench.arrays["w"] + 2, "b": bench.arrays["b"]}
     write_tensors(bench.folder / "update", update)
@@ -176,8 +208,8 @@ def _update(bench: Bench, site: str, value: float, kind: str, weight: float) -> 
 
 
 async def _fold(
-    worker: Worker, bench: Bench, sent: list[dict[str, Any]], told: list[float], **rule: Any
+    worker: Worker, bench: Bench, sent: list[dict[str, Any]], told: list[float], exclude: str = "", **rule: Any
 ) -> dict[str, Any]:
     files = {"base": str(bench.model), "out": str(bench.out)}
-    request = {"do": "fold", "contributions": sent, "rule": rule, **files}
+    request = {"do": "fold", "contributions": sent, "rule": rule, "exclude_vars": exclude, **files}
     return await worker.ask(request, lambda fraction, _: told.append(fraction))

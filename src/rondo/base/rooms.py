@@ -16,7 +16,8 @@ def names(room: str, marker: str = "build") -> list[str]:
     """Names of the extension modules of ``room`` (e.g. ``"rondo.aggregate"``): those that define ``marker``."""
     package = importlib.import_module(room)
     found = (entry.name for entry in pkgutil.iter_modules(package.__path__))
-    return sorted(name for name in found if hasattr(importlib.import_module(f"{room}.{name}"), marker))
+    public = (name for name in found if not name.startswith("_"))  # what is private may be heavy, and is no extension
+    return sorted(name for name in public if hasattr(importlib.import_module(f"{room}.{name}"), marker))
 
 
 def listed(room: str, marker: str = "build") -> list[str]:

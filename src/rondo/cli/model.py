@@ -62,10 +62,9 @@ async def _get(kit: Path, run: int, which: str, out: Path) -> None:
 
 def _as_checkpoint(source: Path, out: Path) -> None:
     """A state dict that ``torch.load(..., weights_only=True)`` reads."""
+    from rondo.worker.checkpoint import write_checkpoint  # noqa: PLC0415 - heavy, and only for .pt
+
     try:
-        import torch  # noqa: PLC0415 - heavy, and only for .pt
+        write_checkpoint(source, out, {})
     except ImportError:
         raise BadInput("a .pt file needs PyTorch", hint="pip install torch, or ask for .safetensors") from None
-    from rondo.worker.arrays import for_script  # noqa: PLC0415
-
-    torch.save({"model": for_script(source)}, out)

@@ -1,6 +1,6 @@
 """The job as every reader returns it: frozen values that hold only what makes sense.
 
-A reader (native ``job.toml``; later MMAR and MONAI bundle) translates its own form into these. Each part checks
+A reader (native ``job.toml``, MMAR) translates its own form into these. Each part checks
 itself, so no reader can let a bad number through; ``rondo.base.options.decode`` adds the place to the sentence.
 """
 
@@ -28,6 +28,9 @@ SITE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 _DOTTED = r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*"
 _REFERENCE = re.compile(rf"{_DOTTED}:{_DOTTED}")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+LATEST = ("models/FL_global_model.pt", "models/best_FL_global_model.pt")
+"""What a run itself writes into its folder: a job may begin from it although its package does not bring it."""
 
 WeighBy = Literal["samples", "steps", "equal"]
 
@@ -72,11 +75,13 @@ class Choice(Options, frozen=True):
     """An extension by name with its options: ``{name = "trimmed_mean", trim = 0.1}``.
 
     Options are what JSON can carry (they travel to a worker): no dates, no infinite numbers. Whether the name and
-    the options exist is for ``rondo.jobs.check.check_job``, which looks into the extension's room.
+    the options exist is for ``rondo.jobs.check.check_job``, which looks into the extension's room. ``place``: where
+    it was written, for a reader whose form has such places.
     """
 
     name: str
     options: dict[str, Any] = msgspec.field(default_factory=dict)
+    place: str = ""
 
     def __post_init__(self) -> None:
         if not _WORD.fullmatch(self.name):
@@ -89,7 +94,9 @@ class ServerPart(Options, frozen=True):
 
     ``start_round >= num_rounds`` is a job with nothing to do; the server says so. Durations are in seconds.
     ``round_timeout`` 0 is off. ``seed`` "" lets the server draw one. ``keep_updates``: of how many past rounds the
-    sites' updates are kept.
+    sites' updates are kept. ``exclude_vars``: a regular expression; tensors in whose names it is found keep the
+    values that they began with. ``weights_scale``: ``aggregation_weights`` do not share out the mean, each scales
+    what its site sent (the literal form of Clara, which rescales the model where they are not 1 on average).
     """
 
     num_rounds: int
@@ -100,6 +107,8 @@ class ServerPart(Options, frozen=True):
     round_timeout: float = 0.0
     aggregator: Choice = Choice(name="mean")
     aggregation_weights: dict[str, float] = msgspec.field(default_factory=dict)
+    weights_scale: bool = False
+    exclude_vars: str = ""
     weigh_by: WeighBy = "samples"
     best_metric: str = ""
     best_mode: Literal["max", "min"] = "max"
@@ -125,34 +134,46 @@ class ServerPart(Options, frozen=True):
                 raise ValueError(f"aggregation_weights: {site!r} is not a site name")
             if not 0 < weight < float("inf"):
                 raise ValueError(f"aggregation_weights: the weight of {site} must be > 0, is {weight}")
-        for key in ("best_metric", "seed"):
+        for key in ("best_metric", "seed", "exclude_vars"):
             text = getattr(self, key)
             if len(text) > 256 or not text.isprintable():
                 raise ValueError(f"{key} must be at most 256 printable characters")
+        try:
+            re.compile(self.exclude_vars)
+        except re.error as error:
+            raise ValueError(f"exclude_vars is no regular expression: {error}") from None
 
 
 class ModelPart(Options, frozen=True):
-    """Where the first global model comes from: a ``function`` ("module:name", called with ``args``) or a ``file``.
+    """Where the first global model comes from: a ``function`` ("module:name", called with ``args``), a ``file``, or
+    with ``trainer`` from the job's trainer, where that makes models.
 
     ``file`` is relative to the package's root, with "/" between folders: .safetensors, or .pt (read by a worker,
-    never unpickled).
+    never unpickled). ``checkpoints``: with every new model ``models/FL_global_model.pt`` is written, too, and
+    ``best_FL_global_model.pt`` with a new best one: PyTorch checkpoints that hold this beside ``model``.
     """
 
     function: str = ""
     file: str = ""
+    trainer: bool = False
     args: dict[str, Any] = msgspec.field(default_factory=dict)
+    checkpoints: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        if bool(self.function) == bool(self.file):
-            got = "both" if self.function else "neither"
+        given = [key for key in ("function", "file", "trainer") if getattr(self, key)]
+        if len(given) != 1:
+            got = "both" if given else "neither"
             raise ValueError(f'exactly one of function = "module:name" and file = "init.safetensors": got {got}')
         if self.function and not is_reference(self.function):
             raise ValueError(f'function must look like "module:name", is {self.function!r}')
         if self.file and not self.file.endswith((".safetensors", ".pt")):
             raise ValueError(f"file must end in .safetensors or .pt, is {self.file!r}")
-        if self.file and self.args:
+        if self.args and not self.function:
             raise ValueError("args are for a function; a file takes none")
         plain(self.args, "args")
+        plain(self.checkpoints, "checkpoints")
+        if self.checkpoints is not None and "model" in self.checkpoints:
+            raise ValueError("checkpoints: model is the model's own place")
 
 
 class ClientPart(Options, frozen=True):

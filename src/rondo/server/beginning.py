@@ -32,6 +32,9 @@ async def first_model(store: Store, run: Run, job: Job, code: Path) -> None:
     request: dict[str, Any] = {"do": "init", "seed": derive_seed(run.seed, "model"), "out": str(out)}
     if job.model.file:
         request["file"] = str(code / job.model.file)
+    elif job.model.trainer:
+        trainer = job.client.trainer
+        request |= {"trainer": {"name": trainer.name, "options": dict(trainer.options)}, "code": str(code)}
     else:
         request |= {"function": job.model.function, "args": dict(job.model.args)}
     async with open_worker(WorkerSpec("init", code=code, log=log, tag="server")) as worker:
@@ -39,7 +42,7 @@ async def first_model(store: Store, run: Run, job: Job, code: Path) -> None:
     file = FileInfo(out, answer["digest"], answer["size"])
     async with recoding(store, run, job, log) as coding:  # not where user code has run
         made = await _unless_aborted(store, run, coding.made(file))
-    await Models(store, run, job).begin(made, job.model.file or job.model.function)
+    await Models(store, run, job).begin(made, job.model.file or job.model.function or job.client.trainer.name)
 
 
 async def together(*works: Coroutine[Any, Any, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -22,12 +22,14 @@ from rondo.rounds import events as e
 from rondo.rounds.orders import TAKING_PART, failure
 from rondo.rounds.round import Plan, Round, Waiting
 from rondo.rounds.workflow import Step
+from rondo.server.checkpoints import write_checkpoints
 from rondo.server.folded import Folded, made_for
 from rondo.server.keeping import drop_updates, keep_updates
 from rondo.server.metrics import append_metrics
 from rondo.server.models import Models
 from rondo.server.recoding import Made, Recoding
 from rondo.server.store import Store
+from rondo.server.weighing import weighed
 from rondo.worker.host import Worker
 
 log = logging.getLogger("rondo.rounds")
@@ -197,24 +199,18 @@ class TrainingRound:
     async def _fold_files(self) -> Folded:
         model = await self._store.read(model_rows.get, self._run.id, self._step.version)
         assert model is not None
-        weights, choice = self._weights(), self._job.server.aggregator
-        rule = {"name": choice.name, "options": dict(choice.options)}
+        server = self._job.server
+        rule = {"name": server.aggregator.name, "options": dict(server.aggregator.options)}
         async with self._recoding.plain(self._updates, model.size) as paths:
-            updates = [
-                {"site": u.client, "path": str(paths[u.client]), "kind": u.kind, "omitted": list(u.omitted)}
-                | {"weight": weights[u.client]}
-                for u in self._updates
-            ]
-            request = {"do": "fold", "contributions": updates, "rule": rule}
+            updates = weighed(server, self._updates, paths)
+            request = {"do": "fold", "contributions": updates, "rule": rule, "exclude_vars": server.exclude_vars}
             return Folded.of(await self._worker.ask(request | made_for(self._store, self._run.id, model), None))
 
-    def _weights(self) -> Mapping[str, float]:
-        """Spec 12.1: the site's weight times what the job weighs by; the aggregator normalises."""
-        by = self._job.server.weigh_by
-        sizes = {u.client: {"samples": u.samples, "steps": u.steps or 1.0, "equal": 1.0}[by] for u in self._updates}
-        return {site: self._job.server.aggregation_weights.get(site, 1.0) * size for site, size in sizes.items()}
-
     async def commit(self) -> None:
+        await self._commit()
+        await write_checkpoints(self._store, self._run, self._job, self._worker)
+
+    async def _commit(self) -> None:
         folder = self._store.run_folder(self._run.number)
         if self._step.task == "validate":
             await self._models.measure(self._key, self._updates)

@@ -25,6 +25,7 @@ from rondo.rounds import events as e
 from rondo.rounds.round import Round
 from rondo.rounds.workflow import Step, Workflow
 from rondo.server.beginning import first_model, together
+from rondo.server.checkpoints import write_checkpoints
 from rondo.server.dispatch import Dispatch, join, open_to, welcoming
 from rondo.server.ending import ended_by
 from rondo.server.metrics import write_metrics
@@ -136,6 +137,7 @@ class Runs:
         workflow = Workflow(run.start_round, run.num_rounds, job.server.final_validation)
         step = workflow.resume(*await self._store.read(_progress, run))
         await asyncio.to_thread(write_metrics, folder, await self._store.read(round_rows.of_number, run.number))
+        await write_checkpoints(self._store, run, job)
         if step.task == "finish":
             if await self._store.read(model_rows.last, run.id) is None:
                 text = f"nothing to do: start_round {run.start_round}, num_rounds {run.num_rounds} (an absolute end)"

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from rondo.base import options, rooms
+from rondo.base.errors import BadInput
 from rondo.tensors.digest import FileInfo
 from rondo.tensors.files import TensorFile
+from rondo.tensors.layout import read_layout
+from rondo.worker.checkpoint import write_checkpoint
 from rondo.worker.handing import write_tensors
 from rondo.worker.tasks import seed_all
 from rondo.worker.threads import SideBySide, worth
@@ -37,22 +42,49 @@ def prepare(request: Request) -> None:
 
 
 def init(request: Request, _: Tell) -> dict[str, Any]:
-    """Make the first model: from ``function`` ("module:name") called with ``args``, or from a ``file``.
+    """Make the first model: from ``function`` ("module:name") called with ``args``, from a ``file``, or by the job's
+    ``trainer``, which is given the folder ``code``.
 
-    The function returns tensors by name, or anything with a ``state_dict()`` that does. The file is .safetensors,
-    or a PyTorch checkpoint (.pt).
+    Functions and trainers return tensors by name, or anything with a ``state_dict()`` that does. The file is
+    .safetensors, or a PyTorch checkpoint (.pt).
     """
     seed_all(int(request["seed"]))
     out = Path(request["out"])
     if not request.get("file"):
-        model = pkgutil.resolve_name(request["function"])(**request["args"])
+        model = _made(request)
         tensors = model.state_dict() if hasattr(model, "state_dict") else model
-        return _described(write_tensors(tensors, out, where=request["function"]))
+        return _described(write_tensors(tensors, out, where=request.get("function") or "the first model"))
     file = Path(request["file"])
+    if not file.is_file():
+        raise BadInput("there is no such file to begin with", where=str(file), hint="it was written by an earlier run?")
     if file.suffix != ".safetensors":
         return _described(write_tensors(_checkpoint(file), out, where=file.name))
     with TensorFile(file) as given:
         return _described(write_tensors(given, out, model=given.layout, where=file.name))
+
+
+def _made(request: Request) -> Any:
+    if request.get("function"):
+        return pkgutil.resolve_name(request["function"])(**request["args"])
+    choice, where = request["trainer"], f"trainer {request['trainer']['name']}"
+    module = rooms.pick("rondo.trainers", choice["name"])
+    if not hasattr(module, "first_model"):
+        raise BadInput("makes no first model", where=where, hint="name a function or a file under [model]")
+    importlib.import_module("torch").manual_seed(int(request["seed"]))
+    return module.first_model(options.decode(module.Options, choice["options"], where), Path(request["code"]))
+
+
+def checkpoint(request: Request, _: Tell) -> dict[str, Any]:
+    """Write the model file ``source`` as the PyTorch checkpoint ``out``, with what is ``beside`` the model in it."""
+    write_checkpoint(Path(request["source"]), Path(request["out"]), request["beside"])
+    return {}
+
+
+def check(request: Request, _: Tell) -> dict[str, Any]:
+    """What the job's ``trainer`` finds wrong with the folder ``code`` when it knows its libraries, without any data."""
+    choice = request["trainer"]
+    module = rooms.pick("rondo.trainers", choice["name"])
+    return {"findings": module.check(Path(request["code"]), request["given"]) if hasattr(module, "check") else []}
 
 
 def _checkpoint(path: Path) -> Any:
@@ -72,11 +104,12 @@ def fold(request: Request, tell: Tell) -> dict[str, Any]:
     ``request["memory_out"]``.
     """
     seam, folding, rule = importlib.import_module(_AGGREGATE), importlib.import_module(_FOLDING), request["rule"]
+    base, memory = Path(request["base"]), Path(request["memory"]) if request.get("memory") else None
+    unused = _matching(base, request.get("exclude_vars", ""))
     contributions = [
-        seam.Contribution(**{**one, "path": Path(one["path"]), "omitted": frozenset(one["omitted"])})
+        seam.Contribution(**{**one, "path": Path(one["path"]), "omitted": frozenset(one["omitted"]), "unused": unused})
         for one in request["contributions"]
     ]
-    base, memory = Path(request["base"]), Path(request["memory"]) if request.get("memory") else None
     threads = worth(base.stat().st_size)
     folded = folding.fold(
         base,
@@ -91,6 +124,13 @@ def fold(request: Request, tell: Tell) -> dict[str, Any]:
     )
     remembered = _described(folded.memory) if folded.memory else None
     return {**_described(folded.model), "memory": remembered, "weights": dict(folded.weights)}
+
+
+def _matching(model: Path, pattern: str) -> frozenset[str]:
+    """Names of the tensors of ``model`` in which the regular expression is found; "" is found in none."""
+    if not pattern:
+        return frozenset()
+    return frozenset(tensor.name for tensor in read_layout(model).tensors if re.search(pattern, tensor.name))
 
 
 def filter(request: Request, _: Tell) -> dict[str, Any]:
