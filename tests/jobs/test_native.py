@@ -242,7 +242,9 @@ def test_the_outermost_keys_are_checked_too(tmp_path: Path, first_lines: str, sa
 
 
 def test_a_folder_without_a_job_is_told_what_a_job_is(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"no job here \(a job is a folder with job.toml\)"):
+    with pytest.raises(
+        BadInput, match=r"no job here \(a job is a folder with job.toml or config/config_fed_server.json\)"
+    ):
         read_job(tmp_path)
     with pytest.raises(BadInput, match="no job here"):
         read_job(tmp_path / "nowhere")

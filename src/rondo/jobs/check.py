@@ -21,7 +21,7 @@ from rondo.base.options import decode
 from rondo.jobs.folder import check_name, members, read_bounded
 from rondo.jobs.job import Choice, Job
 from rondo.jobs.native import FILE
-from rondo.jobs.parts import is_reference
+from rondo.jobs.parts import LATEST, is_reference
 
 MOST_SOURCE_BYTES = 1 << 20
 MOST_SOURCES_BYTES = 16 << 20
@@ -69,7 +69,8 @@ def check_choices(job: Job) -> None:
 
 def check_files(job: Job, folder: Path) -> None:
     """The files and modules that the job names are in the folder. Raises ``BadInput`` naming the place."""
-    if job.model.file:
+    begun = job.model.checkpoints is not None and job.model.file in LATEST
+    if job.model.file and not begun:
         _file(folder, job.model.file, f"{FILE} [model] file")
     if job.model.function:
         _module(folder, job.model.function, f"{FILE} [model] function")
@@ -99,9 +100,9 @@ def check_sources(folder: Path) -> None:
 
 def _choices(job: Job) -> Iterator[tuple[str, Choice, str]]:
     yield "aggregate", job.server.aggregator, f"{FILE} [server] aggregator"
-    yield "trainers", job.client.trainer, f"{FILE} [client] trainer"
+    yield "trainers", job.client.trainer, job.client.trainer.place or f"{FILE} [client] trainer"
     for number, choice in enumerate(job.client.filters):
-        yield "filters", choice, f"{FILE} [client] filters[{number}]"
+        yield "filters", choice, choice.place or f"{FILE} [client] filters[{number}]"
     for way, codec in job.transfer.chosen.items():
         if codec:
             yield "codecs", codec, f"{FILE} [transfer] {way}"

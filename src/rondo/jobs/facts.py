@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from rondo.jobs.folder import members
 from rondo.jobs.job import read_job
+from rondo.jobs.mmar import CUSTOM, TRAINER, brings_datalist
 
 _CODE = frozenset((".py", ".pyc", ".pyo", ".pyw", ".pyd", ".so", ".dll", ".dylib", ".pth", ".sh"))
 
@@ -21,10 +22,19 @@ class PackageFacts:
 
 def package_facts(folder: Path) -> PackageFacts:
     """Of an unpacked package. Every file counts, also those that ``pack`` would leave out; a script is code whatever
-    its name. A native job has no data list: the site chooses its data.
+    its name, and so is what lies in an MMAR's ``custom/``. (Its ``commands/`` are nobody's here: they are not run.)
+    A native job has no data list: the site chooses its data.
 
     Raises ``BadInput`` where the folder is no sound job.
     """
     job = read_job(folder)
-    code = any(PurePosixPath(file.name).suffix.lower() in _CODE for file in members(folder, junk=True))
-    return PackageFacts(byoc=code or job.client.trainer.name == "script", custom_datalist=False)
+    files = [PurePosixPath(file.name) for file in members(folder, junk=True)]
+    if job.client.trainer.name != TRAINER:
+        code = any(file.suffix.lower() in _CODE for file in files)
+        return PackageFacts(byoc=code or job.client.trainer.name == "script", custom_datalist=False)
+    code = any(file.parts[0] == CUSTOM or _is_code(file) for file in files)
+    return PackageFacts(byoc=code, custom_datalist=brings_datalist(folder))
+
+
+def _is_code(file: PurePosixPath) -> bool:
+    return file.suffix.lower() in _CODE and not (file.parts[0] == "commands" and file.suffix == ".sh")

@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 from rondo.base.errors import BadInput
-from rondo.jobs import native
+from rondo.jobs import mmar, native
 from rondo.jobs.parts import Choice, ClientPart, Job, ModelPart, ServerPart, TransferPart
 
 __all__ = ["Choice", "ClientPart", "Job", "ModelPart", "ServerPart", "TransferPart", "read_job"]
 
-# The file by which a form is known, and its reader.
-_READERS = ((native.FILE, native.read_native),)
+# The files by any of which a form is known, and its reader.
+_READERS = (((native.FILE,), native.read_native), (mmar.MARKS, mmar.read_mmar))
 
 
 def read_job(folder: Path) -> Job:
@@ -20,8 +20,8 @@ def read_job(folder: Path) -> Job:
 
     Raises ``BadInput`` naming file and place.
     """
-    for file, read in _READERS:
-        if os.path.lexists(folder / file):
+    for files, read in _READERS:
+        if any(os.path.lexists(folder / file) for file in files):
             return read(folder)
-    known = ", ".join(file for file, _ in _READERS)
+    known = " or ".join(files[0] for files, _ in _READERS)
     raise BadInput("no job here", where=str(folder), hint=f"a job is a folder with {known}")
