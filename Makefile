@@ -90,5 +90,5 @@ clean: ## Remove the virtual environment, caches, and the folders of demos
 
 .venv/.stamp-test: pyproject.toml | .venv/.stamp-venv
 	@echo "Installing Rondo, its extras, $(TORCH) and the tools of development into .venv (once, some minutes)"
-	@$(PIP) --editable '.[test,dev,demo,sklearn]' '$(TORCH)'
+	@$(PIP) --editable '.[test,dev,demo,sklearn,monai]' '$(TORCH)'
 	@touch .venv/.stamp-demo $@

@@ -1,0 +1,173 @@
+"""Clara's ClientTrainer: MONAI's engines as an MMAR's config_train.json describes them.
+
+Each round the model received is measured on the ``validate`` section first (Clara's INITIAL_METRICS), then trained
+for ``local_epochs``, or for ``steps_aggregation`` iterations where that is above 0. The difference goes back, weighed
+by the iterations done. Optimizer and scheduler go on from round to round, also in a new worker. The best local model
+by the key metric is ``models/local_best_model.pt`` of the MMAR.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rondo.base.errors import BadInput
+from rondo.base.options import Options as BaseOptions
+from rondo.jobs.mmar import SERVER, TRAIN, check_label_format
+from rondo.jobs.task import Site, Task, Update
+from rondo.trainers._mmar_best import BestLocal, scalars
+from rondo.trainers._mmar_classes import use_custom
+from rondo.trainers._mmar_memory import Memory
+from rondo.trainers._mmar_place import Told, open_at
+from rondo.trainers._mmar_wiring import METRICS, Wiring
+from rondo.trainers.seam import Model
+
+
+class Options(BaseOptions, frozen=True):
+    """``local_epochs``: passes over the site's data in each round. ``steps_aggregation``: iterations in their place."""
+
+    local_epochs: int = 1
+    steps_aggregation: int = 0
+
+    def __post_init__(self) -> None:
+        if self.local_epochs < 1:
+            raise ValueError(f"local_epochs must be 1 or more, is {self.local_epochs}")
+        if self.steps_aggregation < 0:
+            raise ValueError(f"steps_aggregation must be 0 or more, is {self.steps_aggregation}")
+
+
+class MmarTrainer:
+    """See the module. Engines are made once; the data loader anew each round, so that its chance is the round's."""
+
+    def __init__(self, options: Options, site: Site) -> None:
+        self._torch = importlib.import_module("torch")
+        importlib.import_module("monai")
+        told = Told()
+        mmar = open_at(site, told)
+        use_custom(mmar.folder / "custom")
+        self._options = options
+        self._wiring = Wiring(mmar, TRAIN, _device(self._torch, mmar.reading(TRAIN).variables), told)
+        self._network = self._wiring.need("train", "model").to(self._wiring.device)
+        self._trainer = self._wiring.need("train", "trainer")
+        self._steps = 0
+        self._trainer.add_event_handler(
+            importlib.import_module("ignite.engine").Events.ITERATION_COMPLETED, self._count
+        )
+        self._first = self._measuring()
+        self.evaluates = self._first is not None
+        self._best = BestLocal(self._wiring, self._network, mmar.folder)
+        self._memory = Memory(self._wiring, self._trainer, site.workspace)
+
+    def _measuring(self) -> Any:
+        """An evaluator without handlers, for the model received: what it finds is nobody's best model."""
+        wiring = self._wiring
+        if wiring.sections.node("validate", "evaluator") is None:
+            return None
+        metrics: dict[str, Any] = {}
+        for key in METRICS:
+            metrics |= wiring.metrics("validate", key)
+        if not metrics:
+            return None
+        first = next(iter(wiring.key_metric("validate") or metrics))
+        return importlib.import_module("monai.engines").SupervisedEvaluator(
+            device=wiring.device,
+            val_data_loader=wiring.need("validate", "dataloader"),
+            network=self._network,
+            inferer=wiring.get("validate", "inferer"),
+            postprocessing=wiring.get("validate", "post_transforms"),
+            key_val_metric={first: metrics.pop(first)},
+            additional_metrics=metrics or None,
+        )
+
+    def train(self, model: Model, task: Task) -> Update:
+        received = self._load(model)
+        self._memory.recall(task.round)
+        self._seed(task)
+        trainer, steps = self._trainer, self._options.steps_aggregation
+        trainer.data_loader = self._wiring.make_loader("train")
+        trainer.state.epoch_length = steps or len(trainer.data_loader)
+        trainer.state.iteration = trainer.state.epoch * trainer.state.epoch_length  # ignite reckons so, too
+        trainer.state.max_epochs = trainer.state.epoch + (1 if steps else self._options.local_epochs)
+        self._steps = 0
+        trainer.run()
+        self._memory.keep(task.round)
+        return Update(
+            self._differences(received), float(len(trainer.data_loader.dataset)), "diff",
+            local_metrics=self._best.metrics, steps=float(self._steps),
+        )  # fmt: skip
+
+    def _count(self) -> None:
+        self._steps += 1
+
+    def validate(self, model: Model, task: Task) -> tuple[float, Mapping[str, float]]:
+        if self._first is None:
+            raise BadInput("has no metrics to validate with", where=f"{TRAIN} validate")
+        self._load(model)
+        self._seed(task)
+        self._first.run()
+        return float(len(self._first.data_loader.dataset)), scalars(self._first.state.metrics)
+
+    def _load(self, model: Model) -> dict[str, Any]:
+        """Put the model into the network, by matching names. Raises ``BadInput`` where one of them has no place."""
+        own, received = self._network.state_dict(), {}
+        for name in model:
+            if name not in own:
+                raise BadInput(f"the network has no {name!r}", where=TRAIN, hint="server and client need one network")
+            tensor = self._torch.from_numpy(model[name].copy())
+            like = own[name]
+            if like.dtype == self._torch.bfloat16:  # carried as its bits
+                tensor = tensor.view(self._torch.bfloat16)
+            if tensor.shape != like.shape:
+                text = f"{name!r} has shape {tuple(tensor.shape)} at the server, {tuple(like.shape)} here"
+                raise BadInput(text, where=TRAIN, hint="server and client need one network")
+            received[name] = tensor.to(like.device)
+        self._network.load_state_dict({**own, **received})
+        return received
+
+    def _differences(self, received: Mapping[str, Any]) -> dict[str, Any]:
+        """What training has changed; bools as they are now."""
+        now = self._network.state_dict()
+        kept = {name: now[name].detach() for name in received}
+        boolean = self._torch.bool
+        return {
+            name: (kept[name] if kept[name].dtype == boolean else kept[name] - before).cpu().clone()
+            for name, before in received.items()
+        }
+
+    def _seed(self, task: Task) -> None:
+        importlib.import_module("monai.utils").set_determinism(task.seed % 2**32)
+        if self._wiring.sections.node("", "determinism") is None:
+            variables = self._wiring.variables
+            self._torch.backends.cudnn.deterministic = False
+            self._torch.backends.cudnn.benchmark = variables.get("cudnn_benchmark", False) is True
+
+
+def build(options: Options, site: Site) -> MmarTrainer:
+    """Raises ``BadInput`` at file, line and column of what cannot be made."""
+    return MmarTrainer(options, site)
+
+
+def first_model(options: Options, code: Path) -> Any:
+    """The model of the persistor, whose weights the first round starts from.
+
+    Raises ``BadInput`` at its place, or where classification has no sound DATASET_JSON.
+    """
+    told = Told()
+    mmar = open_at(None, told, code)
+    check_label_format(mmar)
+    for finding in mmar.findings.found:
+        if "DATASET_JSON" in finding.what:
+            raise BadInput(finding.what, where=finding.where, hint="the server needs the list, for its label_format")
+    use_custom(code / "custom")
+    key = "model_persistor" if mmar.files[SERVER].get("model_persistor") else "persistor"
+    wiring = Wiring(mmar, SERVER, importlib.import_module("torch").device("cpu"), told)
+    persistor = wiring.sections.single("", key)
+    assert persistor is not None  # the reader has seen it
+    return wiring.make(persistor.args["model"], "model", "")
+
+
+def _device(torch: Any, variables: Any) -> Any:
+    wanted = variables.get("use_gpu", True) is not False
+    return torch.device("cuda" if wanted and torch.cuda.is_available() else "cpu")

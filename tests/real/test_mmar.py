@@ -1,0 +1,84 @@
+"""MMARs in a federation of real processes: each site its own, what stands in the folders, how a run goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from rondo.simulator.local import SERVER
+from rondo.tensors.files import TensorFile
+from tests.mmar.folders import make_mmar
+from tests.mmar.images import add_images
+from tests.real.gates import command
+from tests.real.world import World, world
+
+HERE: dict[str, Any] = {"server servers 0 min_num_clients": 2}
+
+
+async def start(made: World, number: int, server: Path, clients: dict[str, Path]) -> int:
+    """Clara's way to a run, with a folder for each. Returns the run's id."""
+    for folder in sorted({server, *clients.values()}):
+        await made.session.upload(folder)
+    lines = [f"set_run_number {number}", f"deploy {server.name} server"]
+    for line in lines + [f"deploy {folder.name} client {name}" for name, folder in clients.items()]:
+        assert not (await command(made.session, line))["problems"]
+    run = int((await command(made.session, "start server"))["run"])
+    await command(made.session, f"start client {' '.join(clients)}")
+    return run
+
+
+async def tensors(made: World, run: int, version: int, folder: Path) -> dict[str, Any]:
+    file = folder / f"{run}-{version}.safetensors"
+    await made.session.model(run, str(version), file)
+    with TensorFile(file) as found:
+        return {name: torch.tensor(found[name]) for name in found}
+
+
+def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+async def test_faq_T5_T1_T6_each_client_runs_its_own_mmar_and_a_run_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+    one = add_images(make_mmar(tmp_path / "one", HERE))
+    two = add_images(make_mmar(tmp_path / "two", {**HERE, "client client_trainer args local_epochs": 2}), count=6)
+    async with world(tmp_path / "w", {"a": None, "b": None}) as made:
+        # T5: each client runs what was deployed to it, and a copy of that lies at the server.
+        run = await start(made, 1, one, {"a": one, "b": two})
+        events = await made.ended(run)
+        assert events[-1].kind == "run_finished", events[-1].data
+        versions = (await made.session.facts("list_models", str(run)))["models"]
+        weights = {one["client"]: one["weight"] for one in versions[-1]["provenance"]["contributors"]}
+        assert weights == {"a": 2.0, "b": 6.0}  # iterations: 4 / 2 once, 6 / 2 twice
+        folder = made.workspaces[SERVER] / "run_1"
+        configs = [json.loads((folder / f"mmar_{name}/config/config_fed_client.json").read_text()) for name in "ab"]
+        assert [config["client_trainer"]["args"]["local_epochs"] for config in configs] == [1, 2]
+        assert (made.workspaces["b"] / "run_1/mmar_b/models/local_best_model.pt").is_file()
+
+        # Every client measured the model it received by the key metric, and the best one was chosen by that.
+        received = [event.data["metrics"] for event in events if event.kind == "update_accepted"]
+        assert all({"val_mean_dice", "val_acc"} == set(metrics) for metrics in received)
+        best = next(event.data["version"] for event in reversed(events) if event.kind == "new_best")
+
+        # The files that people look for, in the form they know.
+        models = folder / "mmar_server" / "models"
+        last = torch.load(models / "FL_global_model.pt", weights_only=True)
+        assert set(last) == {"model", "train_conf"}
+        assert last["train_conf"]["train"]["model"]["name"] == "UNet"
+        assert same(last["model"], await tensors(made, run, 2, tmp_path))
+        found = torch.load(models / "best_FL_global_model.pt", weights_only=True)["model"]
+        assert same(found, await tensors(made, run, best, tmp_path))
+
+        # T1, T6: on from that file, in the same run folder, by two settings of the MMAR.
+        on = {"server servers 0 start_round": 2, "server servers 0 num_rounds": 3}
+        ckpt = {"environment MMAR_CKPT": "models/FL_global_model.pt"}
+        again = add_images(make_mmar(tmp_path / "again", {**on, **ckpt}))
+        second = await start(made, 1, again, {"a": again})
+        events = await made.ended(second)
+        assert events[-1].kind == "run_finished", events[-1].data
+        opened = [event.data["round"] for event in events if event.kind == "round_opened"]
+        assert opened == [2, 3]
+        ready = next(event.data for event in events if event.kind == "model_ready")
+        assert (ready["version"], ready["digest"]) == (2, versions[-1]["digest"])
