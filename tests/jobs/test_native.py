@@ -347,3 +347,30 @@ def test_a_wrong_transfer_is_refused(tmp_path: Path, transfer: str, says: str) -
     with pytest.raises(BadInput) as caught:
         read(tmp_path, f"{FULL}[transfer]\n{transfer}\n")
     assert says in str(caught.value)
+
+
+def test_what_a_site_has_to_give(tmp_path: Path) -> None:
+    text = 'gpus = 2\ncpus = 8\nmemory = "1.5 GiB"\ndisk = "500 MB"\nrun_time = "90 min"\n'
+    needs = read(tmp_path, f"{FULL}[resources]\n{text}").resources
+    assert (needs.gpus, needs.cpus, needs.memory_bytes, needs.disk_bytes, needs.seconds) == (
+        2, 8, 3 << 29, 500_000_000, 5400.0,
+    )  # fmt: skip
+    needs = read(tmp_path, FULL).resources
+    assert (needs.gpus, needs.cpus, needs.memory_bytes, needs.disk_bytes, needs.seconds) == (0, 0, 0, 0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("resources", "says"),
+    [
+        ('memory = "lots"', 'memory: an amount looks like "16 GiB" (units: B, KB, MB, GB'),
+        ('memory = "16"', "this is '16'"),
+        ('run_time = "2 GiB"', 'run_time: an amount looks like "12 h" (units: s, min, h, d)'),
+        ('disk = "0 GB"', "an amount is more than nothing"),
+        ("gpus = -1", "`int` >= 0"),
+        ('ram = "2 GB"', "unknown key 'ram'"),
+    ],
+)
+def test_wrong_resources_are_refused(tmp_path: Path, resources: str, says: str) -> None:
+    with pytest.raises(BadInput) as caught:
+        read(tmp_path, f"{FULL}[resources]\n{resources}\n")
+    assert says in str(caught.value) and "job.toml [resources]" in str(caught.value)

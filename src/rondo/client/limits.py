@@ -47,9 +47,11 @@ async def within(limits: Limits, folders: Callable[[], Sequence[Path]], work: Co
 
 
 def see_watchable(limits: Limits) -> None:
-    """Raises ``SiteRefused`` on a system that does not tell what its processes take."""
+    """Raises ``SiteRefused`` on a system that does not tell what processes take, or on which processors they run."""
     if limits.memory is not None and not Path("/proc/self/status").exists():
         raise SiteRefused("this system does not tell what a process takes", where=_where("memory"))
+    if limits.cpus is not None and not hasattr(os, "sched_setaffinity"):
+        raise SiteRefused("this system does not let a process keep to some processors", where=_where("cpus"))
 
 
 async def _watch(limits: Limits, folders: Callable[[], Sequence[Path]]) -> None:
