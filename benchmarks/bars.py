@@ -155,6 +155,13 @@ def to_first_task(figures: Figures) -> Measured | None:
     return at_most(line["median"], 1.0, 0.5, f"{line['median']:.2f} s")
 
 
+def asked(figures: Figures) -> Measured | None:
+    line = figures.line("ask")
+    if line is None:
+        return None
+    return at_most(line["median_ms"], 50, 20, f"{line['median_ms']:.0f} ms")
+
+
 def flat_memory(figures: Figures) -> Measured | None:
     line = figures.line("flat")
     if line is None:
@@ -183,6 +190,7 @@ BARS = (
     Bar("idle", "idle clients of one server over mutual TLS; `check_status` p99 while 2 GB moves",
         "2,000 at 150 KB, 200 ms", "10,000", idle_clients),
     Bar("submit", "`submit` to the first task in a client's worker", "1 s", "0.5 s", to_first_task),
+    Bar("ask", "`check_status client` of one client, there and back, median of 100", "50 ms", "20 ms", asked),
     Bar("flat", "memory after 1,000 rounds (1 MB x 4) against after 50", "+2 %", "flat", flat_memory),
 )  # fmt: skip
 

@@ -40,6 +40,7 @@ ALONE = {
         "round": [{"case": "0.001x4", "seconds_per_round": 0.04}, {"case": "0.001x4", "seconds_per_round": 0.02}],
         "recovery": [{"median_seconds": 0.61}],
         "submit": [{"median": 0.7}],
+        "ask": [{"median_ms": 31.4}],
         "micro": [{"name": "spool", "median_ms": 50.0, "gib_per_second": 2.5}],
         "fold": [
             {"rule": "mean", "sites": 8, "model_mib": 64.0, "gib_per_second": 2.5, "gib_per_second_wall": 4.0}
@@ -71,6 +72,7 @@ def measured() -> dict[str, Measured]:
         ("aggregation", "2.5 GiB/s", "yes"),
         ("idle", "2000 at 90 KB, p99 300 ms", "**no**"),
         ("submit", "0.70 s", "yes"),
+        ("ask", "31 ms", "yes"),
         ("flat", "+0.4 % after 1000 rounds", "stretch"),
     ],
 )
