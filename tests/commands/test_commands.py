@@ -252,7 +252,7 @@ def test_clients_are_shut_down_before_the_server(desk: MemoryDesk) -> None:
     )  # fmt: skip
     desk.silent = set()
     typed(desk, "shutdown client b")
-    assert typed(desk, "shutdown server") == [Text("Shutdown the server...")]
+    assert typed(desk, "shutdown server") == [Text("Shutdown the server..."), Facts({"stopped": "server"})]
     assert desk.stopped
 
 

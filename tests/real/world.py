@@ -126,7 +126,7 @@ class World(Federation):
         """``rondo admin KIT -c COMMAND --format json`` as a process: exit code and answer."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "rondo", "admin", str(self.workspaces[ADMIN])),
-            *("-c", command, "--format", "json"),
+            *("-c", command, "--yes", "--format", "json"),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
         )

@@ -38,10 +38,12 @@ def submit(
 
 async def _submit(kit: Path, folder: Path, watch: bool, output: Format) -> None:
     from rondo.cli.programs import VERSION, open_kit  # noqa: PLC0415 - keeps `rondo --help` fast
+    from rondo.console.bar import bar  # noqa: PLC0415
     from rondo.console.session import log_in  # noqa: PLC0415
 
     async with log_in(open_kit(kit, "admin"), VERSION) as session:
-        run = await session.submit(folder)
+        with bar(folder.name) as progress:
+            run = await session.submit(folder, progress)
         if output is Format.TEXT:
             typer.echo(f"run {run} submitted")
         elif not watch:

@@ -42,6 +42,7 @@ async def _get(kit: Path, run: int, which: str, out: Path) -> None:
 
     from rondo.base.disk import write_atomic  # noqa: PLC0415
     from rondo.cli.programs import VERSION, open_kit  # noqa: PLC0415
+    from rondo.console.bar import bar  # noqa: PLC0415
     from rondo.console.session import log_in  # noqa: PLC0415
 
     if out.suffix not in (".safetensors", ".pt"):
@@ -50,7 +51,8 @@ async def _get(kit: Path, run: int, which: str, out: Path) -> None:
         )
     fetched = out.with_suffix(".safetensors") if out.suffix != ".pt" else out.with_name(f".{out.name}.safetensors")
     async with log_in(open_kit(kit, "admin"), VERSION) as session:
-        entry = await session.model(run, which, fetched)
+        with bar(out.name) as progress:
+            entry = await session.model(run, which, fetched, progress)
     if out.suffix == ".pt":
         try:
             _as_checkpoint(fetched, out)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from rondo.commands.desk import Desk
-from rondo.commands.rows import Row, Text
+from rondo.commands.rows import Facts, Row, Text
 from rondo.commands.seam import SERVER, Target, meant
 
 PERMISSION = "OPERATE"
@@ -26,6 +26,7 @@ async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
         if site == SERVER:
             await desk.house.stop()
             yield Text("Shutdown the server...")
+            yield Facts({"stopped": SERVER})
         else:
             await desk.clients.leave(site, "shutdown")
             yield Text("Shutdown the client...", site=site)

@@ -56,10 +56,27 @@ class RunEvent:
 
 
 class AdminSession:
-    def __init__(self, kit: Kit, channel: Channel) -> None:
+    def __init__(self, kit: Kit, channel: Channel, version: str) -> None:
         self.kit = kit
         self._channel = channel
+        self._version = version
         self._backoff = Backoff(random.Random(), patience=UPLOAD_PATIENCE)  # only spreads the tries
+
+    async def register(self, user: str = "", patience: float = 0.0) -> None:
+        """Log in, again where that was done before. ``user``: as somebody typed it; "" for the kit's.
+
+        ``patience``: seconds to wait for a server that is not there. Raises ``Unreachable`` (``GaveUp`` after
+        patience), ``Refused``.
+        """
+        kit, version = self.kit, self._version
+        hello = pb.Hello(project=kit.project, name=user or kit.name, role="admin", protocol=PROTOCOL, version=version)
+
+        async def register() -> pb.Welcome:
+            return await self._channel.call(methods.REGISTER, hello, timeout=15.0)
+
+        tries = Backoff(random.Random(), patience=patience, most=1.0)  # only spreads the tries
+        welcome = await (keep_trying(register, tries) if patience else register())
+        self._channel.token = welcome.token
 
     async def rows(self, name: str, args: list[str], progress: Progress | None = None) -> AsyncGenerator[Row, None]:
         """Run one command; a command that needs a local folder at the server sends it first."""
@@ -78,10 +95,10 @@ class AdminSession:
                 except msgspec.MsgspecError as error:
                     raise ProtocolBroken(f"an answer that cannot be read: {error}", where=self._channel.where) from None
 
-    async def facts(self, name: str, *args: str) -> dict[str, Any]:
+    async def facts(self, name: str, *args: str, progress: Progress | None = None) -> dict[str, Any]:
         """The values that a command answers with, for programs."""
         values: dict[str, Any] = {}
-        async with aclosing(self.rows(name, list(args))) as rows:
+        async with aclosing(self.rows(name, list(args), progress)) as rows:
             async for row in rows:
                 if isinstance(row, Facts):
                     values |= row.values
@@ -107,9 +124,10 @@ class AdminSession:
             await push(self._channel, file, offer, self._backoff, progress)
         return file
 
-    async def submit(self, folder: Path) -> int:
+    async def submit(self, folder: Path, progress: Progress | None = None) -> int:
         """Upload and run the job in this folder (never one of the transfer folder); returns the run's id."""
-        return int((await self.facts("submit_job", str(await asyncio.to_thread(folder.resolve))))["run"])
+        resolved = str(await asyncio.to_thread(folder.resolve))
+        return int((await self.facts("submit_job", resolved, progress=progress))["run"])
 
     async def watch(self, run: int = 0, after: int = 0, follow: bool = True) -> AsyncGenerator[RunEvent, None]:
         """Events of ``run`` (0: all) after number ``after``, until it has ended; survives a restart of the server.
@@ -167,22 +185,20 @@ def outcome(event: RunEvent) -> None:
 
 
 @asynccontextmanager
-async def log_in(kit: Kit, version: str, patience: float = 0.0) -> AsyncIterator[AdminSession]:
-    """A session with the server that the kit names; ``patience``: seconds to wait for a server that is not there.
-
-    Raises ``Unreachable`` (``GaveUp`` after patience), ``Refused``.
-    """
+async def open_session(kit: Kit, version: str) -> AsyncIterator[AdminSession]:
+    """A session that is not logged in yet; it says goodbye at the end if it was by then."""
     async with open_channel(kit, kit.admin_port) as channel:
-        hello = pb.Hello(project=kit.project, name=kit.name, role="admin", protocol=PROTOCOL, version=version)
-
-        async def register() -> pb.Welcome:
-            return await channel.call(methods.REGISTER, hello, timeout=15.0)
-
-        tries = Backoff(random.Random(), patience=patience, most=1.0)  # only spreads the tries
-        welcome = await (keep_trying(register, tries) if patience else register())
-        channel.token = welcome.token
         try:
-            yield AdminSession(kit, channel)
+            yield AdminSession(kit, channel, version)
         finally:
-            goodbye = asyncio.ensure_future(channel.call(methods.QUIT, pb.Quit(reason="bye"), timeout=2.0))
-            await asyncio.gather(goodbye, return_exceptions=True)
+            if channel.token:
+                goodbye = asyncio.ensure_future(channel.call(methods.QUIT, pb.Quit(reason="bye"), timeout=2.0))
+                await asyncio.gather(goodbye, return_exceptions=True)
+
+
+@asynccontextmanager
+async def log_in(kit: Kit, version: str, patience: float = 0.0) -> AsyncIterator[AdminSession]:
+    """A session with the server that the kit names; raises as ``AdminSession.register`` does."""
+    async with open_session(kit, version) as session:
+        await session.register(patience=patience)
+        yield session

@@ -34,6 +34,7 @@ log = logging.getLogger("rondo.sessions")
 HEARTBEAT = 60.0  # seconds, as in Clara
 AWAY_AFTER = 3.0  # seconds without a call before people are told
 ADMIN_IDLE = 3600.0  # seconds without a call until an admin has to log in again (spec 3.3)
+ADMINS = ("admin",)  # who alone may make a call
 MOST_CAPABILITIES = 100
 SWEEP = 1.0  # seconds between looks at the table
 
@@ -165,7 +166,7 @@ class Sessions:
     async def who(self, call: Call, *roles: str) -> Session:
         """The session behind a call. Raises ``Refused``: unknown token, another certificate, revoked, wrong role."""
         if not call.token:
-            raise BadInput("no token", hint="register first")
+            raise _unknown(roles, "no token") if roles == ADMINS else BadInput("no token", hint="register first")
         try:
             return await self._who(call, *roles)
         except Refused as error:
@@ -174,9 +175,9 @@ class Sessions:
 
     async def _who(self, call: Call, *roles: str) -> Session:
         self._not_revoked(call.peer)
-        session = self._known.get(token_hash(call.token))
+        session = self._known.get(token_hash(call.token)) or await self._returning(token_hash(call.token), call.peer)
         if session is None:
-            session = await self._returning(token_hash(call.token), call.peer)
+            raise _unknown(roles, "no user")
         if session.fingerprint != call.peer.fingerprint:
             refused = Refused("this token belongs to another certificate", where=session.instance)
             raise with_status(refused, "UNAUTHENTICATED")
@@ -186,7 +187,7 @@ class Sessions:
         self._seen[session.token] = self._store.clock.now()
         return session
 
-    async def _returning(self, token: str, peer: Peer) -> Session:
+    async def _returning(self, token: str, peer: Peer) -> Session | None:
         """A removed client that is heard of again gets its place back, if nobody else has taken its name."""
 
         def take_back(tx: Tx) -> Session | None:
@@ -204,9 +205,7 @@ class Sessions:
             return replace(found, state="here", leave="")
 
         session = await self._store.do(take_back)
-        if session is None:
-            raise with_status(Refused("Unknown client identity", hint="log in again"), "UNAUTHENTICATED")
-        if session.fingerprint == peer.fingerprint:
+        if session is not None and session.fingerprint == peer.fingerprint:
             self._known[token] = session
             if session.role == "client":
                 await self._back(session)
@@ -292,6 +291,12 @@ class Sessions:
             await self.end(session, "silent")
         elif client and session.state == "here" and silent > AWAY_AFTER:
             await self._mark(token, "away", "no connection")
+
+
+def _unknown(roles: tuple[str, ...], why: str) -> RondoError:
+    """What is said to who has no session, in Clara's words to clients and to admins."""
+    what = f"not authenticated - {why}" if roles == ADMINS else "Unknown client identity"
+    return with_status(Refused(what, hint="log in again"), "UNAUTHENTICATED")
 
 
 def _instance(name: str, taken: set[str]) -> str:
