@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rondo.base.errors import BadInput, NotFound, Refused, RondoError
@@ -120,8 +120,13 @@ def test_a_file_that_the_program_may_not_read_is_told(workspace: Path) -> None:
 WORDS = ("log.txt", "out.txt", "far.log", "away", "up", "in", "round.txt", "key.txt", "run_1", "deep", "seat",
          "seats", "0.json", "a.json", "..", ".", "", "startup", "client.key", "pipe.log", "self.py", "in.txt", "out",
          "folder.txt", "secret")  # fmt: skip
+LEADING = ("", "./", "away/", "up/", "up/out/", "in/", "run_1/", "run_1//deep/", "run_1/seat/", "run_1/deep/up/out/",
+           "seats/", "SEATS/", "startup/", "../out/", "/", "folder.txt/")  # fmt: skip
 TYPED = st.one_of(
-    st.lists(st.sampled_from(WORDS), max_size=6).map("/".join), st.text(max_size=20), st.text("./ab\0", max_size=9)
+    st.builds("{}{}".format, st.sampled_from(LEADING), st.sampled_from(WORDS)),
+    st.lists(st.sampled_from(WORDS), max_size=6).map("/".join),
+    st.text(max_size=20),
+    st.text("./ab\0", max_size=9),
 )
 
 
@@ -131,6 +136,7 @@ def standing() -> Iterator[Path]:
         yield planted(Path(folder))
 
 
+@settings(max_examples=300)
 @given(name=TYPED)
 def test_no_name_reads_what_is_outside(standing: Path, name: str) -> None:
     try:
@@ -139,6 +145,7 @@ def test_no_name_reads_what_is_outside(standing: Path, name: str) -> None:
         return
 
 
+@settings(max_examples=300)
 @given(name=TYPED, deep=st.booleans(), hidden=st.booleans())
 def test_no_name_lists_what_is_outside(standing: Path, name: str, deep: bool, hidden: bool) -> None:
     try:
