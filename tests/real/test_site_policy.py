@@ -10,9 +10,9 @@ from rondo.jobs.package import pack
 from rondo.pki.vouchers import vouch
 from rondo.policy.site import FILE
 from rondo.simulator.local import ADMIN, SERVER
-from tests.real.gates import GATED, command, gated_job
+from tests.real.gates import GATED, command, gated_job, printed
 from tests.real.hostile import arrays_of, refused, stranger
-from tests.real.watching import workers
+from tests.real.watching import watched, workers
 from tests.real.world import World, world, write_job
 
 OTHER = "other@hub.org"
@@ -186,24 +186,26 @@ PASSED = {
 }
 
 
-async def test_a_run_that_takes_too_much_is_ended_and_the_admin_told(tmp_path: Path) -> None:
-    def greedy(wants: str) -> Path:
-        trainer = f'{{ name = "function", class = "work:Greedy", args = {{ wants = "{wants}" }} }}'
-        settings = {"min_clients": 1, "num_rounds": 1, "final_validation": False}
-        return write_job(tmp_path / wants, code=GREEDY, toml=f"{MODEL}[client]\ntrainer = {trainer}\n", **settings)
+def greedy(folder: Path, wants: str) -> Path:
+    """A job of one trainer that wants one thing."""
+    trainer = f'{{ name = "function", class = "work:Greedy", args = {{ wants = "{wants}" }} }}'
+    settings = {"min_clients": 1, "num_rounds": 1, "final_validation": False}
+    return write_job(folder / wants, code=GREEDY, toml=f"{MODEL}[client]\ntrainer = {trainer}\n", **settings)
 
+
+async def test_a_run_that_takes_too_much_is_ended_and_the_admin_told(tmp_path: Path) -> None:
     async with world(tmp_path / "w", {"a": None}) as made:
         client = made.pid("a")
         for wants, (limit, says) in PASSED.items():
             policy(made, "a", f"[limits]\n{limit}\n")
-            run, events = await made.run(greedy(wants))
+            run, events = await made.run(greedy(tmp_path, wants))
             (failed,) = [event.data for event in events if event.kind == "client_failed"]
             assert failed["client"] == "a" and f"{FILE} [limits] {wants}: " in failed["error"], failed
             assert says in failed["error"]
             assert events[-1].kind == "run_failed" and events[-1].data["site"] == "a"
             assert workers(client) == []
         policy(made, "a", "[limits]\ncpus = 1\ngpus = 0\n")
-        run, events = await made.run(greedy("cpus"))
+        run, events = await made.run(greedy(tmp_path, "cpus"))
         assert events[-1].kind == "run_finished" and made.pid("a") == client
         assert "cards: ''" in (made.workspaces["a"] / f"run_{run}" / "a.log").read_text()
 
@@ -271,3 +273,17 @@ async def test_a_run_in_a_sandbox_is_a_run_like_any_other(tmp_path: Path) -> Non
         assert (made.workspaces["a"] / f"run_{run}" / "work_a" / "notes").read_text() == "mine"
         metrics = {event.data["client"]: event.data["metrics"] for event in events if event.kind == "update_accepted"}
         assert metrics == {"a": {"level": 2.0}, "bb": {"level": 2.0}}
+
+
+async def test_a_sandbox_ends_with_its_client(tmp_path: Path) -> None:
+    async with world(tmp_path / "w", {"a": None}) as made:
+        policy(made, "a", '[worker]\nsandbox = "bubblewrap"\n')
+        run = await made.session.submit(greedy(tmp_path, "time"))
+        await made.until("round_opened", run)
+        await printed(made.workspaces["a"] / f"run_{run}" / "a.log", "cards:")
+        inside = [process.pid for process in workers(made.pid("a"))]
+        assert len(inside) == 3  # bubblewrap, the keeper and the worker
+        with watched(inside) as left:
+            await made.kill("a")
+            await left.ended(within=5)
+        await command(made.session, f"abort_run {run}")

@@ -8,6 +8,7 @@ import socket
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,22 @@ async def test_what_a_sandbox_forbids(site: Site, sandboxed: bool, monkeypatch: 
     expected = dict.fromkeys(FORBIDDEN, not sandboxed) | dict.fromkeys(ALLOWED, True)
     expected["be an administrator"] &= os.geteuid() == 0
     assert came == expected, log
+
+
+async def test_the_kit_stays_hidden_where_the_data_lies_around_it(site: Site) -> None:
+    """A site that names the whole disk as its data has not given its key away; data inside the workspace is seen."""
+    (site.workspace / "scans").mkdir()
+    (site.workspace / "scans" / "one").write_text("a scan")
+    wide = replace(site.sandbox, reads=(*site.sandbox.reads, site.workspace.parent, site.workspace / "scans"))
+    tried = (f"open('{site.key}')", f"open('{site.workspace}/scans/one')", f"open('{site.outside}/../data/scan')")
+    lines = [
+        f"try: {one}\nexcept OSError: print({number}, 'no')\nelse: print({number}, 'yes')"
+        for number, one in enumerate(tried)
+    ]
+    async with site.bench.worker(training("\n".join([*lines, "return dict(model), 1"])), sandbox=wide) as worker:
+        await worker.ask(site.train())
+    log = site.bench.log.read_text()
+    assert [word in log for word in ("| 0 no\n", "| 1 yes\n", "| 2 yes\n")] == [True] * 3, log
 
 
 DEATHS = {

@@ -20,6 +20,7 @@ from rondo.client.seat import Seat, site_secret, take_seat
 from rondo.client.sweeping import sweep_at_log_in, sweep_idle
 from rondo.client.tasks import Engagement
 from rondo.client.telling import patiently, tell
+from rondo.client.told import in_force
 from rondo.commands.rows import encode
 from rondo.net import methods
 from rondo.net.channel import Channel, open_channel
@@ -43,7 +44,8 @@ async def join(kit: Kit, version: str, data: Path | None = None, stop: asyncio.E
     Raises ``Refused`` (identity), ``GaveUp`` (the kit's ``retry_timeout`` ran out in a model exchange), ``NoSpace``,
     ``BadInput`` for a site policy that cannot be read.
     """
-    read_policy(kit.workspace)
+    for subject, holds in in_force(read_policy(kit.workspace)).items():
+        log.info("site policy, %s: %s", subject, holds)
     with take_seat(kit.workspace) as seat, closing(Diary(kit.workspace)) as diary:
         async with open_channel(kit) as channel:
             return await Client(kit, version, data, seat, channel, diary).live(stop or asyncio.Event())
