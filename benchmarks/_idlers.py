@@ -1,7 +1,8 @@
 """``python -m benchmarks._idlers FILE``: clients that are logged in and wait, many in one process.
 
 What each does is what a client does that takes part in no run: a connection of its own over mutual TLS, a log-in, a
-waiting call that is made anew when it is answered, a heartbeat. ``FILE`` names the server, the clients and their keys.
+waiting call that is made anew when it is answered, a heartbeat; and it answers an admin who asks how it is
+(``check_status``). ``FILE`` names the server, the clients and their keys.
 Prints ``ready`` when all of them wait, and ends when its standard input does.
 """
 
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from rondo.client.app import PATIENCE, SLACK
+from rondo.commands.rows import Facts, encode
 from rondo.net import methods
 from rondo.net.channel import Channel, open_channel
 from rondo.wire import PROTOCOL
@@ -36,10 +38,13 @@ class Keys:
 
 
 async def wait(channel: Channel) -> None:
+    """For orders; the only one that is carried out is to answer an admin's question, as ``check_status`` does."""
+    holding = pb.Holding(phase="idle", round=-1, patience=PATIENCE)
     while True:
-        await channel.call(
-            methods.WAIT, pb.Holding(phase="idle", round=-1, patience=PATIENCE), timeout=PATIENCE + SLACK
-        )
+        order = await channel.call(methods.WAIT, holding, timeout=PATIENCE + SLACK)
+        if order.HasField("ask"):
+            answer = pb.Answer(id=order.ask.id, rows=[encode(Facts({}))])
+            await channel.call(methods.REPORT, pb.Report(answer=answer), timeout=SLACK)
 
 
 async def beat(channel: Channel, seconds: float) -> None:

@@ -69,7 +69,7 @@ async def test_who_gives_up_is_told_that_it_has_begun(tmp_path: Path) -> None:
         question = await made.store.read(asks.pending, "a", [])
         assert question is not None and await made.store.do(asks.begin, question.id, "a")
         clock.advance(DEFAULT_TIMEOUT + 1)
-        made.store.bell.ring("answers")
+        made.store.bell.ring("answers:a")
         with pytest.raises(Unreachable, match=r"No replies \(it has begun, and may be done\)"):
             await asking
         assert not await made.store.do(asks.begin, question.id, "a")

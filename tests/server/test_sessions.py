@@ -112,7 +112,7 @@ async def test_an_idle_admin_logs_in_again(tmp_path: Path, kit: Kit) -> None:
             made.clock.advance(ADMIN_IDLE + 1)
             async with asyncio.timeout(10):
                 while len(await made.store.read(rows.present, "admin")) == 2:
-                    await made.store.bell.wait("answers", made.store.bell.ticket("answers"), 0.2)
+                    await made.store.bell.wait("events", made.store.bell.ticket("events"), 0.2)
         for held, why in ((call, "no user"), (replace(call, token=""), "no token")):
             with pytest.raises(Refused, match=f"not authenticated - {why}") as refused:
                 await made.sessions.who(held, "admin")

@@ -50,13 +50,13 @@ class Asking:
             await self._store.do(write)
             self._store.bell.ring(f"client:{client}")
             while True:
-                ticket = self._store.bell.ticket("answers")
+                ticket = self._store.bell.ticket(f"answers:{client}")
                 if await self._store.read(done):
                     return
                 left = until - self._store.clock.ticks()
                 if left <= 0:
                     raise Unreachable("No replies", hint="the command was withdrawn")
-                await self._store.bell.wait("answers", ticket, left)
+                await self._store.bell.wait(f"answers:{client}", ticket, left)
         finally:
             await asyncio.shield(self._store.do(withdraw))
 

@@ -62,7 +62,7 @@ class Gateway:
         until = clock.ticks() + min(max(0.0, request.patience), PATIENCE)  # in this order NaN is 0
         if request.phase == "preparing":
             await self._store.read(_acknowledged, session.instance, request.run, clock.now())
-            self._store.bell.ring("answers")
+            self._store.bell.ring(f"answers:{session.instance}")
         async with self._sessions.waiting(session):
             while True:
                 ticket = self._store.bell.ticket(topic)

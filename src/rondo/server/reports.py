@@ -44,7 +44,7 @@ class Reports:
             case "answer":
                 said = _said(request.answer)
                 counted = await self._store.do(asks.answer, request.answer.id, session.instance, said)
-                self._store.bell.ring("answers")
+                self._store.bell.ring(f"answers:{session.instance}")
                 return pb.ReportReply(counted=counted)
         return pb.ReportReply(counted=False, reason="an empty report")
 
@@ -70,7 +70,7 @@ class Reports:
             self._runs.prepared(request.run, client)
         elif counted and state == "failed":
             self._runs.tell(request.run, TaskFailed(client, failure), ClientLeft(client))
-        self._store.bell.ring(f"client:{client}", "answers")
+        self._store.bell.ring(f"client:{client}", f"answers:{client}")
         return pb.ReportReply(counted=counted)
 
     async def _failed(self, session: Session, request: pb.Report) -> pb.ReportReply:

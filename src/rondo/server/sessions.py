@@ -237,7 +237,7 @@ class Sessions:
         await self._mark(session.token, "gone", reason)
         self._seen.pop(session.token, None)
         self._waiting.pop(session.token, None)
-        self._store.bell.ring(f"client:{session.instance}", "answers")
+        self._store.bell.ring(f"client:{session.instance}", f"answers:{session.instance}")
         if session.role == "client":
             self._gone(session)
             how = {"silent": "Remove the dead Client.", "revoked": "Remove the revoked Client."}.get(
