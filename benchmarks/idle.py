@@ -119,7 +119,7 @@ async def measure(clients: int, megabytes: float, helpers: int, folder: Path) ->
     ):
         server = made.pid(SERVER)
         files = await asyncio.to_thread(write_keys, made, clients, helpers)
-        await session.facts("check_status", "client")
+        await session.facts("check_status", "all")  # what is loaded once; the mover may not be here yet
         before, used, began = memory(server, "VmRSS"), cpu_seconds(server), time.monotonic()
         async with idling(files):
             connected = time.monotonic() - began

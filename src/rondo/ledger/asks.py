@@ -31,10 +31,16 @@ class Ask:
 
 _OPEN = or_(asks.c.state == "pending", asks.c.state == "begun")
 _PENDING = Prepared(select(asks).where(asks.c.client == bindparam("client"), _OPEN).order_by(asks.c.at, asks.c.id))
+_PUT = Prepared(insert(asks).values({column.name: bindparam(column.name) for column in asks.c}))
+_MINE: Any = (asks.c.id == bindparam("which"), asks.c.client == bindparam("whose"), _OPEN)
+_BEGIN = Prepared(update(asks).where(*_MINE).values(state="begun"))
+_ANSWER = Prepared(update(asks).where(*_MINE).values(state="answered", answer=bindparam("said")))
+_IN_STATE = Prepared(select(asks).where(asks.c.id == bindparam("which"), asks.c.state == bindparam("how")))
+_END = Prepared(delete(asks).where(asks.c.id == bindparam("which")))
 
 
 def put(tx: Tx, ask: Ask) -> None:
-    tx.execute(insert(asks).values(**ask.__dict__))
+    _PUT.run(tx, **ask.__dict__)
 
 
 def pending(tx: Tx, client: str, in_hand: Collection[str]) -> Ask | None:
@@ -44,14 +50,12 @@ def pending(tx: Tx, client: str, in_hand: Collection[str]) -> Ask | None:
 
 def begin(tx: Tx, ask_id: str, client: str) -> bool:
     """The client is about to carry it out; False when it was withdrawn (or is not this client's)."""
-    where = (asks.c.id == ask_id, asks.c.client == client, _OPEN)
-    return tx.execute(update(asks).where(*where).values(state="begun")).rowcount == 1
+    return _BEGIN.run(tx, which=ask_id, whose=client) == 1
 
 
 def answer(tx: Tx, ask_id: str, client: str, value: dict[str, Any]) -> bool:
     """Keep the answer; False when the question was withdrawn (or is not this client's)."""
-    where = (asks.c.id == ask_id, asks.c.client == client, _OPEN)
-    return tx.execute(update(asks).where(*where).values(state="answered", answer=value)).rowcount == 1
+    return _ANSWER.run(tx, which=ask_id, whose=client, said=value) == 1
 
 
 def withdraw(tx: Tx) -> None:
@@ -64,11 +68,11 @@ def end(tx: Tx, ask_id: str) -> bool:
 
     Returns whether the client is carrying it out just now.
     """
-    begun = tx.execute(select(asks.c.id).where(asks.c.id == ask_id, asks.c.state == "begun")).first() is not None
-    tx.execute(delete(asks).where(asks.c.id == ask_id))
+    begun = _IN_STATE.first(tx, which=ask_id, how="begun") is not None
+    _END.run(tx, which=ask_id)
     return begun
 
 
 def answered(tx: Tx, ask_id: str) -> Ask | None:
-    row = tx.execute(select(asks).where(asks.c.id == ask_id, asks.c.state == "answered")).first()
-    return Ask(**row._mapping) if row else None
+    row = _IN_STATE.first(tx, which=ask_id, how="answered")
+    return Ask(*row) if row else None
