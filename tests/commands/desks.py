@@ -12,9 +12,10 @@ from rondo.base.errors import Conflict, NotFound, RondoError, Unreachable
 from rondo.base.options import Options
 from rondo.base.site import Site
 from rondo.commands import seam
-from rondo.commands.desk import ClientLine, RunLine, WaitingLine, WhenBusy
+from rondo.commands.desk import ClientLine, FileLine, RunLine, WaitingLine, WhenBusy
 from rondo.commands.rows import Facts, Problem, Row, Table, Text
 from rondo.policy import preview
+from rondo.server.downloads import files_at
 from tests.policy.policies import project1
 
 OPEN = ("submitted", "running")
@@ -133,6 +134,12 @@ class MemoryFolders:
         if folder not in self.at.packages:
             raise NotFound(f"no such folder: {folder}", hint="upload_folder first")
         return f"/ws/startup/../transfer/{folder}"
+
+    async def transfer(self) -> str:
+        return "/ws/startup/../transfer"
+
+    async def files(self, path: str, digests: bool) -> list[FileLine]:
+        return files_at(self.at.folder, path, digests)
 
     async def deploy_server(self, folder: str) -> None:
         await self.deploy_client(folder, "server")

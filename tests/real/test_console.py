@@ -231,6 +231,56 @@ async def test_commands_are_answered_while_a_big_job_goes_up(tmp_path: Path) -> 
         assert (made.workspaces[SERVER] / "transfer" / "big" / "weights.bin").stat().st_size == 32 * MIB
 
 
+async def test_files_are_fetched_from_the_server_and_from_its_runs(tmp_path: Path) -> None:
+    async with ConnectProxy() as line, world(tmp_path / "w", {"a": None}) as made:
+        local, server = made.workspaces[ADMIN] / "transfer", made.workspaces[SERVER]
+        job = big_job(tmp_path / "big", 32 * MIB)
+        run, _ = await made.run(job)
+        assert not (local / "big").exists()
+        async with console(made.workspaces[ADMIN], user=ADMIN, env=through(line)) as at:
+            assert await at.says("info") == [
+                f"Local Upload Source: {local}",
+                f"Local Download Destination: {local}",
+                f"Server Upload Destination: {server / 'transfer'}",
+                f"Server Download Source: {server / 'transfer'}",
+            ]
+            fetched = await moved(at, "download_text big/job.toml run_1/metrics.jsonl")
+            assert re.fullmatch(r"\| FILE +\| SIZE +\|", fetched[1]) and len(fetched) == 6
+            assert (local / "big" / "job.toml").read_bytes() == (job / "job.toml").read_bytes()
+            assert (local / "run_1" / "metrics.jsonl").stat().st_size > 0
+            models = f"run_{run}/mmar_server/models"
+            (told,) = await moved(at, f"download_folder {models}")
+            assert told.endswith(f" to {local / models}") and told.startswith("Downloaded 1 file (")
+            assert "big" in {row.split()[1].split("/")[1] for row in await server_says(at, "list_files") if "/" in row}
+
+            # A big one does not block; its console is lost, and another goes on with it.
+            line.rate = 4 * MIB
+            at.press("download_folder big" + ENTER)
+            await line.until(lambda: line.passed[Way.DOWN] > 16 * MIB)
+            line.rate = MIB
+            await at.sees(BACKGROUND.split(";")[0])
+            assert "Registered clients: 1" in await server_says(at, "check_status server")
+            at.process.kill()
+            await at.exit()
+            line.rate, before = None, line.passed[Way.DOWN]
+        async with console(made.workspaces[ADMIN], user=ADMIN, env=through(line)) as at:
+            (told,) = await moved(at, "download_folder big")
+            assert told == f"Downloaded 3 files (32.0 MiB) to {local / 'big'}"
+            assert line.passed[Way.DOWN] - before < 28 * MIB, "what had arrived was fetched again"
+            assert {path.name: path.read_bytes() for path in (local / "big").iterdir()} == {
+                path.name: path.read_bytes() for path in job.iterdir()
+            }
+            for typed, error in (
+                ("download_folder nothing", "no such folder: nothing"),
+                ("download_folder big/job.toml", "no such folder: big/job.toml"),
+                ("download_binary big/none", "no such file: big/none"),
+                ("download_binary big", "not a file: big"),
+                ("download_binary ../startup/server.key", ".. in path name is not allowed"),
+                ("download_folder /etc", "absolute path is not allowed"),
+            ):
+                assert (await at.says(typed))[0].startswith(f"Error: {error}")
+
+
 async def test_two_consoles_and_a_lost_one_see_the_same_run(tmp_path: Path) -> None:
     async with (
         gates(tmp_path / "data", ("a", 1), ("a", 2)) as (first, second),

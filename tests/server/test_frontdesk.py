@@ -44,9 +44,24 @@ class Doors:
         async with aclosing(self.gateway.pull(request, await self.log_in(name))) as chunks:  # type: ignore[type-var]
             return b"".join([chunk async for chunk in chunks])
 
+    async def pull_place(self, name: str, place: str) -> bytes:
+        request = pb.PullRequest(file=pb.FileRef(place=place, size=5))
+        async with aclosing(self.gateway.pull(request, await self.log_in(name))) as chunks:  # type: ignore[type-var]
+            return b"".join([chunk async for chunk in chunks])
+
     async def command(self, name: str, *args: str) -> list[bytes]:
         request = pb.CommandRequest(name=name, args=args)
         return [row.json async for row in self.desk.command(request, await self.log_in("admin@admin.com"))]
+
+
+async def test_files_go_only_to_admins_who_may_see_the_server(tmp_path: Path, kit: Kit) -> None:
+    async with house(tmp_path / "w", project1()) as made:
+        doors = Doors(made, kit)
+        (tmp_path / "w" / "run_1").mkdir()
+        (tmp_path / "w" / "run_1" / "log.txt").write_text("lines")
+        assert await doors.pull_place("admin@admin.com", "run_1/log.txt") == b"lines"
+        with pytest.raises(Refused, match='not authorized to view info of site "server"'):
+            await doors.pull_place("siteresearcher@org2.com", "run_1/log.txt")
 
 
 async def test_a_model_goes_only_to_admins_who_may_see_the_server(tmp_path: Path, kit: Kit) -> None:

@@ -74,7 +74,13 @@ def open_file(workspace: Path, name: str) -> Iterator[BinaryIO]:
 
     Raises what ``check_file`` raises, ``NotFound``, ``Refused`` (a link on the way, no plain file, not readable).
     """
-    parts = check_file(name)
+    with open_parts(workspace, check_file(name), name) as file:
+        yield file
+
+
+@contextmanager
+def open_parts(workspace: Path, parts: tuple[str, ...], name: str) -> Iterator[BinaryIO]:
+    """The same for a name that has been checked by other rules. ``parts``: none of them empty, ``.`` or ``..``."""
     with _folder(workspace, parts[:-1], name) as folder, _answered(name):
         descriptor = os.open(parts[-1], _FILE, dir_fd=folder)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):

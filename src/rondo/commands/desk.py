@@ -61,6 +61,15 @@ class WaitingLine:
     then: str
 
 
+@dataclass(frozen=True)
+class FileLine:
+    """A file that may be downloaded. ``path``: below the server's workspace; bytes; ``digest``: "" where not asked."""
+
+    path: str
+    size: int
+    digest: str
+
+
 class Clients(Protocol):
     """Who is logged in."""
 
@@ -109,6 +118,12 @@ class Folders(Protocol):
 
     async def staged(self, folder: str) -> str:
         """Where the staged folder lies, for people."""
+
+    async def transfer(self) -> str:
+        """Where uploaded folders lie, for people."""
+
+    async def files(self, path: str, digests: bool) -> list[FileLine]:
+        """The files at ``path`` or below it, in ``transfer`` or in a folder ``run_N``."""
 
     async def deploy_server(self, folder: str) -> None: ...
     async def deploy_client(self, folder: str, client: str) -> None: ...

@@ -107,6 +107,8 @@ class Known:
             "clients": self._clients,
             "runs": self._runs,
             "local": self._local,
+            "files": self._files,
+            "staged": self._staged,
         }
 
     async def of(self, kind: str, word: str) -> list[str]:
@@ -133,6 +135,13 @@ class Known:
 
     async def _runs(self, _: str) -> list[str]:
         return [str(run["id"]) for run in (await self._session.facts("list_runs"))["runs"]]
+
+    async def _files(self, _: str) -> list[str]:
+        files = (await self._session.facts("list_files"))["files"]
+        return [str(file["path"]).removeprefix("transfer/") for file in files]
+
+    async def _staged(self, _: str) -> list[str]:
+        return sorted({path.partition("/")[0] for path in await self.of("files", "") if "/" in path})
 
     async def _local(self, word: str) -> list[str]:
         return await asyncio.to_thread(folders, self._session.kit.workspace / "transfer", word)

@@ -150,6 +150,11 @@ class AdminSession:
             except (Unreachable, MachineFault) as error:  # away, or its ledger is held: the run may go on all the same
                 await tries.pause(error)
 
+    async def fetch(self, path: str, size: int, digest: str, into: Path, progress: Progress | None = None) -> None:
+        """A file of the server's to ``into``, as ``list_files -d`` has told of it; goes on from what is there."""
+        file = pb.FileRef(digest=digest, size=size, place=path)
+        await pull(self._channel, file, into, self._backoff, progress)
+
     async def model(self, run: int, which: str, into: Path, progress: Progress | None = None) -> dict[str, Any]:
         """Fetch a version of the run's model (``best``, ``last`` or a number) to ``into``; returns its ledger entry."""
         found = await self.facts("list_models", str(run))

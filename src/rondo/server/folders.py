@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from rondo.base.errors import Conflict, RondoError
+from rondo.commands.desk import FileLine
 from rondo.jobs.facts import PackageFacts, package_facts
 from rondo.jobs.unpacked import unpack_once
 from rondo.ledger import events, numbers, runs, turns
 from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import Deployment
 from rondo.server.asking import Asking
+from rondo.server.downloads import STAGING, files_at
 from rondo.server.store import Store
 
 
@@ -47,6 +49,12 @@ class RunFolders:
         digest = runs.see_staged(tx, folder).digest
         if self._seen.get(folder, digest) != digest:
             raise Conflict(f"{folder} was uploaded anew meanwhile", hint="give the command again")
+
+    async def transfer(self) -> str:
+        return str(self._store.folder / STAGING)
+
+    async def files(self, path: str, digests: bool) -> list[FileLine]:
+        return await asyncio.to_thread(files_at, self._store.folder, path, digests)
 
     async def set_number(self, number: int) -> bool:
         existed = await self._store.do(turns.choose, number)

@@ -18,6 +18,7 @@ from rondo.net.tuning import SMALL
 from rondo.policy.actions import Action
 from rondo.rounds import orders
 from rondo.server.audit import see_allowed
+from rondo.server.downloads import chunks_at
 from rondo.server.handing import engage_of, leave_of, may_pull, recall_of, work_of
 from rondo.server.intake import Intake
 from rondo.server.reports import Reports
@@ -104,10 +105,11 @@ class Gateway:
             await see_allowed(self._store, self._rights, session, Action.VIEW)
         if not await self._store.do(may_pull, session, request, self._store.clock.now()):
             raise NotFound("this file is not, or no longer, for this client", where=request.file.digest)
-        async with (
-            self._lanes.lane() as lane,
-            aclosing(read_chunks(self._store.blobs.local(request.file.digest), request.offset)) as chunks,
-        ):
+        if session.role == "admin" and request.file.place:
+            found = chunks_at(self._store.folder, request.file, request.offset)
+        else:
+            found = read_chunks(self._store.blobs.local(request.file.digest), request.offset)
+        async with self._lanes.lane() as lane, aclosing(found) as chunks:
             async for chunk in lane.going(chunks):
                 self._sessions.heard(session)
                 yield chunk

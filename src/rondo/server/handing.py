@@ -61,5 +61,5 @@ def may_pull(tx: Tx, session: Session, request: pb.PullRequest, now: float) -> b
             return False
     if request.offset == 0:
         action = "package_fetched" if session.role == "client" else "file_fetched"
-        audit.tell(tx, entry(now, client, action, digest))
+        audit.tell(tx, entry(now, client, action, " ".join(filter(None, (request.file.place[:200], digest)))))
     return True

@@ -7,14 +7,16 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class FileRef(_message.Message):
-    __slots__ = ("digest", "size", "content")
+    __slots__ = ("digest", "size", "content", "place")
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     SIZE_FIELD_NUMBER: _ClassVar[int]
     CONTENT_FIELD_NUMBER: _ClassVar[int]
+    PLACE_FIELD_NUMBER: _ClassVar[int]
     digest: str
     size: int
     content: bytes
-    def __init__(self, digest: _Optional[str] = ..., size: _Optional[int] = ..., content: _Optional[bytes] = ...) -> None: ...
+    place: str
+    def __init__(self, digest: _Optional[str] = ..., size: _Optional[int] = ..., content: _Optional[bytes] = ..., place: _Optional[str] = ...) -> None: ...
 
 class Hello(_message.Message):
     __slots__ = ("project", "name", "protocol", "capabilities", "version", "token", "role", "audit")
