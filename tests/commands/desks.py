@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from rondo.base.disk import remove_folder
 from rondo.base.errors import Conflict, NotFound, RondoError, Unreachable
 from rondo.base.options import Options
 from rondo.base.site import Site
@@ -124,11 +125,12 @@ class MemoryFolders:
         self.at.numbers.add(number)
         return existed
 
-    async def delete_number(self, number: int) -> None:
+    async def delete_number(self, number: int) -> bool:
         if any(run.number == number and run.state in OPEN for run in self.at.known_runs):
             raise Conflict("Current running run_number can not be deleted.")
         self.at.numbers.discard(number)
         self.at.number = None if self.at.number == number else self.at.number
+        return remove_folder(self.at.folder / f"run_{number}", "server")
 
     async def staged(self, folder: str) -> str:
         if folder not in self.at.packages:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rondo.base.errors import NoSpace
+from rondo.base.errors import Conflict, MachineFault, NoSpace
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 _CLOSED = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -59,3 +60,24 @@ def write_atomic(path: Path, content: bytes, mode: int = 0o644) -> None:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
+
+
+def remove_folder(folder: Path, name: str) -> bool:
+    """Remove a folder and all that is in it; whether it was there. ``name``: who removes it.
+
+    It is renamed first: it is gone at once for whoever makes a new one, and for another who removes it just now.
+    Raises ``Conflict`` for a link, ``MachineFault`` where it cannot be removed.
+    """
+    if folder.is_symlink():
+        raise Conflict(f"{folder.name} is a link", hint="remove it, and what it leads to, by hand")
+    hidden = folder.with_name(f".{folder.name}.{name}.gone")
+    try:
+        if hidden.exists():  # of one that was killed
+            shutil.rmtree(hidden)
+        folder.rename(hidden)
+        shutil.rmtree(hidden)
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise MachineFault(f"{folder.name} is not gone altogether: {error}", hint="remove it again") from None
+    return True

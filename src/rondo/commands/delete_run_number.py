@@ -6,17 +6,14 @@ Refused while a run with this number is queued or under way. Runs, rounds and me
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import AsyncIterator
-from pathlib import Path
 
-from rondo.base.errors import Conflict, MachineFault
+from rondo.base.disk import remove_folder
 from rondo.base.options import Options as BaseOptions
 from rondo.base.site import Site
 from rondo.commands._numbers import run_number
 from rondo.commands.desk import Desk
 from rondo.commands.rows import Row, Text
-from rondo.commands.seam import SERVER
 
 PERMISSION = "TRAIN"
 SCOPE = "training"
@@ -31,32 +28,18 @@ class Options(BaseOptions, frozen=True):
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
-    await desk.folders.delete_number(run_number(options.run_number))
-    sites = [SERVER, *(client.instance for client in await desk.clients.listed())]
-    async for row in desk.each(sites, lambda site: desk.visit(site, "delete_run_number", options)):
+    number = run_number(options.run_number)
+    yield _told(number, await desk.folders.delete_number(number))
+    clients = [client.instance for client in await desk.clients.listed()]
+    async for row in desk.each(clients, lambda site: desk.visit(site, "delete_run_number", options)):
         yield row
 
 
 async def at_site(site: Site, options: Options) -> AsyncIterator[Row]:
-    """The folder there, and nothing else."""
+    """The folder of a client, and nothing else."""
     number = run_number(options.run_number)
-    gone = await site.think(lambda: _remove(site.folder / f"run_{number}", site.name))
-    where = "" if site.name == SERVER else site.name
-    yield Text(f"run_{number} has been deleted." if gone else f"There is no run_{number}.", site=where)
+    yield _told(number, await site.think(lambda: remove_folder(site.folder / f"run_{number}", site.name)), site.name)
 
 
-def _remove(folder: Path, name: str) -> bool:
-    """Whether it was there. It is renamed first: another client in this workspace may be asked the same just now."""
-    if folder.is_symlink():
-        raise Conflict(f"{folder.name} is a link", hint="remove it, and what it leads to, by hand")
-    hidden = folder.with_name(f".{folder.name}.{name}.gone")
-    try:
-        if hidden.exists():  # of one that was killed
-            shutil.rmtree(hidden)
-        folder.rename(hidden)
-        shutil.rmtree(hidden)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise MachineFault(f"{folder.name} is not gone altogether: {error}", hint="delete_run_number again") from None
-    return True
+def _told(number: int, gone: bool, site: str = "") -> Row:
+    return Text(f"run_{number} has been deleted." if gone else f"There is no run_{number}.", site=site)

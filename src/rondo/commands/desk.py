@@ -110,10 +110,9 @@ class Folders(Protocol):
     async def set_number(self, number: int) -> bool:
         """True where the number was used before."""
 
-    async def delete_number(self, number: int) -> None:
-        """Nothing is deployed to it any more, no model made in it is kept. Raises ``Conflict`` while it is in use.
-
-        The folders themselves are each site's.
+    async def delete_number(self, number: int) -> bool:
+        """Nothing is deployed to it any more, no model made in it is kept, the server's folder is gone; whether there
+        was one. Raises ``Conflict`` while it is in use. The other folders are each site's.
         """
 
     async def staged(self, folder: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from rondo.base.disk import remove_folder
 from rondo.base.errors import Conflict, RondoError
 from rondo.commands.desk import FileLine
 from rondo.jobs.facts import PackageFacts, package_facts
@@ -63,9 +64,13 @@ class RunFolders:
         folder.mkdir(parents=True, exist_ok=True)
         return existed
 
-    async def delete_number(self, number: int) -> None:
-        for digest in await self._store.do(numbers.forget, number, self._store.clock.now()):
-            await asyncio.to_thread(self._store.blobs.delete, digest)
+    async def delete_number(self, number: int) -> bool:
+        async def delete() -> bool:
+            for digest in await self._store.do(numbers.forget, number, self._store.clock.now()):
+                await asyncio.to_thread(self._store.blobs.delete, digest)
+            return await asyncio.to_thread(remove_folder, self._store.run_folder(number), "server")
+
+        return await self._store.in_folders(delete)  # before anybody deploys to this number again
 
     async def deploy_server(self, folder: str) -> None:
         await self._deploy(folder, "server")

@@ -130,6 +130,7 @@ class RunDesk:
             run = asked.id
 
         def taken(tx: Tx) -> bool:
+            runs.see_open(tx, run)  # whoever waits for a run that is over waits in vain
             part = runs.participant(tx, run, client)
             return part is not None and part.state != "invited"
 
@@ -150,7 +151,7 @@ class RunDesk:
         async def end() -> int:
             found = await self._store.do(turns.abort, self._store.clock.now(), run, self._asked)
             self._runs.tell(found.id, Aborted(f"aborted by {self._asked['by']}"))
-            self._store.bell.ring(f"run:{found.id}")
+            self._store.bell.ring(f"run:{found.id}", "answers")
             await self._store.wake_participants(found.id)
             return found.id
 
