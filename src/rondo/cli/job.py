@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from rondo.cli.admin import Format, KitOption, Output, run_command
+
+BUNDLE = "Of a MONAI bundle;"
 
 app = typer.Typer(help="Submit jobs and follow them.", no_args_is_help=True)
 
@@ -26,14 +29,25 @@ def check(folder: Annotated[Path, typer.Argument(help="The job's folder.")]) -> 
 
 
 @app.command()
-def submit(
+def submit(  # noqa: PLR0913 - the options of a command line
     folder: Annotated[Path, typer.Argument(help="The job's folder.")],
     kit: KitOption,
     watch: Annotated[bool, typer.Option("--watch", help="Follow the run to its end.")] = False,
+    rounds: Annotated[int | None, typer.Option("--rounds", min=0, help=f"{BUNDLE} 10 otherwise.")] = None,
+    local_epochs: Annotated[int | None, typer.Option("--local-epochs", min=1, help=f"{BUNDLE} 1 otherwise.")] = None,
+    min_clients: Annotated[int | None, typer.Option("--min-clients", min=1, help=f"{BUNDLE} 1 otherwise.")] = None,
     output: Output = Format.TEXT,
 ) -> None:
-    """Upload a job and run it on every client. With --watch, fails with the first failing site's traceback."""
-    asyncio.run(_submit(kit, folder, watch, output))
+    """Upload a job and run it on every client. With --watch, fails with the first failing site's traceback.
+
+    A MONAI bundle is a job as it is; how many rounds, epochs and clients may be said here.
+    """
+    from rondo.jobs.bundle import with_options  # noqa: PLC0415 - keeps `rondo --help` fast
+
+    options = {"rounds": rounds, "local_epochs": local_epochs, "min_clients": min_clients}
+    given = {name: value for name, value in options.items() if value is not None}
+    with tempfile.TemporaryDirectory() as scratch:
+        asyncio.run(_submit(kit, with_options(folder, Path(scratch), **given) if given else folder, watch, output))
 
 
 async def _submit(kit: Path, folder: Path, watch: bool, output: Format) -> None:

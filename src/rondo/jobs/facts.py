@@ -9,6 +9,7 @@ from rondo.jobs.folder import members
 from rondo.jobs.job import read_job
 from rondo.jobs.mmar import CUSTOM, TRAINER, brings_datalist
 
+_CODERS = ("script", "monai_bundle")  # trainers that run what the package says, whatever its files are called
 _CODE = frozenset((".py", ".pyc", ".pyo", ".pyw", ".pyd", ".so", ".dll", ".dylib", ".pth", ".sh"))
 
 
@@ -31,7 +32,7 @@ def package_facts(folder: Path) -> PackageFacts:
     files = [PurePosixPath(file.name) for file in members(folder, junk=True)]
     if job.client.trainer.name != TRAINER:
         code = any(file.suffix.lower() in _CODE for file in files)
-        return PackageFacts(byoc=code or job.client.trainer.name == "script", custom_datalist=False)
+        return PackageFacts(byoc=code or job.client.trainer.name in _CODERS, custom_datalist=False)
     code = any(file.parts[0] == CUSTOM or _is_code(file) for file in files)
     return PackageFacts(byoc=code, custom_datalist=brings_datalist(folder))
 

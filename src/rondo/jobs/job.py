@@ -6,13 +6,13 @@ import os
 from pathlib import Path
 
 from rondo.base.errors import BadInput
-from rondo.jobs import mmar, native
+from rondo.jobs import bundle, mmar, native
 from rondo.jobs.parts import Choice, ClientPart, Job, ModelPart, ServerPart, TransferPart
 
 __all__ = ["Choice", "ClientPart", "Job", "ModelPart", "ServerPart", "TransferPart", "read_job"]
 
 # The files by any of which a form is known, and its reader.
-_READERS = (((native.FILE,), native.read_native), (mmar.MARKS, mmar.read_mmar))
+_READERS = (((native.FILE,), native.read_native), (mmar.MARKS, mmar.read_mmar), ((bundle.MARK,), bundle.read_bundle))
 
 
 def read_job(folder: Path) -> Job:

@@ -50,7 +50,11 @@ def read_native(folder: Path) -> Job:
 
     Raises ``BadInput`` that names the section and the key, or line and column where it is no TOML.
     """
-    tables = read_toml(folder / FILE)
+    return job_of(read_toml(folder / FILE))
+
+
+def job_of(tables: Mapping[str, Any]) -> Job:
+    """The job that the tables of a ``job.toml`` say. Raises ``BadInput`` that names the section and the key."""
     _known_sections(tables)
     client = _client(tables.get("client", {}))
     return decode(
