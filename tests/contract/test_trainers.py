@@ -77,6 +77,25 @@ CASES: dict[str, tuple[str, dict[str, Any]]] = {
         """,
         {"data": "job:data", "classes": [0, 1]},
     ),
+    "monai_bundle": (
+        """
+        import torch
+        from monai.fl.client import ClientAlgo
+        from monai.fl.utils.constants import FlStatistics, WeightType
+        from monai.fl.utils.exchange_object import ExchangeObject
+        class Algo(ClientAlgo):
+            def initialize(self, extra=None): pass
+            def train(self, data, extra=None):
+                self.weights = {name: value + torch.rand(value.shape) for name, value in data.weights.items()}
+            def get_weights(self, extra=None):
+                done = {FlStatistics.NUM_EXECUTED_ITERATIONS: 8}
+                return ExchangeObject(weights=self.weights, weight_type=WeightType.WEIGHTS, statistics=done)
+            def evaluate(self, data, extra=None):
+                return ExchangeObject(metrics={"mean": data.weights["coef_"].mean()},
+                                      statistics={FlStatistics.NUM_EXECUTED_ITERATIONS: 8})
+        """,
+        {"algo": "job:Algo"},
+    ),
     "mmar": ("", {"local_epochs": 2}),  # the rest of it is no module: ``make_linear``
 }
 NAMES = rooms.names(ROOM)

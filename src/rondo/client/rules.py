@@ -50,7 +50,7 @@ class Rules:
         Raises ``SiteRefused`` for more than the site has to give.
         """
         trainer, place = job.client.trainer, self.place
-        ranks, most = gpus or job.client.gpus, self.policy.limits.gpus
+        ranks, most = gpus or job.client.processes, self.policy.limits.gpus
         if most is not None and ranks > max(most, 1):
             raise refused("gpus", f"trains on {ranks} GPUs", str(most))
         return {

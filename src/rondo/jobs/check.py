@@ -58,9 +58,11 @@ def check_choices(job: Job) -> None:
             text = f"{choice.name} with these options needs {least} updates a round, min_clients is"
             raise BadInput(f"{text} {job.server.min_clients}", where=where, hint=f"min_clients = {least} or more")
     trainer = rooms.pick("rondo.trainers", job.client.trainer.name)
-    if job.client.gpus > 1 and not getattr(trainer, "RANKS", False):
-        hint = "script, function and mmar train in several"
-        raise BadInput(f"{job.client.trainer.name} trains in one process", where=f"{FILE} [client] gpus", hint=hint)
+    if job.client.processes > 1 and not getattr(trainer, "RANKS", False):
+        hint = "script, function and monai_bundle train in several"
+        raise BadInput(
+            f"{job.client.trainer.name} trains in one process", where=f"{FILE} [client] processes", hint=hint
+        )
     down = job.transfer.chosen["down"]
     if down and "down" not in rooms.pick("rondo.codecs", down.name).WAYS:
         hint = "a model has no next one that makes up for what this one lost: use bf16, planes or none"

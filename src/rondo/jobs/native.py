@@ -33,7 +33,7 @@ class _Client(Options, frozen=True):
     args: list[str] | None = None
     filters: tuple[str | dict[str, Any], ...] = ()
     attempts: int = 3
-    gpus: int = 1
+    processes: int = 1
 
     def __post_init__(self) -> None:
         if (self.trainer is None) == (self.script is None):
@@ -116,7 +116,7 @@ def _client(table: object) -> ClientPart:
     else:
         trainer = read_choice(raw.trainer, f"{where} trainer")
     filters = tuple(read_choice(spec, f"{where} filters[{number}]") for number, spec in enumerate(raw.filters))
-    values = {"trainer": trainer, "filters": filters, "attempts": raw.attempts, "gpus": raw.gpus}
+    values = {"trainer": trainer, "filters": filters, "attempts": raw.attempts, "processes": raw.processes}
     return decode(ClientPart, values, where)
 
 

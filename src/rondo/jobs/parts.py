@@ -19,7 +19,7 @@ from rondo.jobs.resources import ResourcesPart
 MOST_ROUNDS = 2**31 - 1
 MOST_CLIENTS = 1_000_000
 MOST_SECONDS = 366 * 24 * 3600.0
-MOST_GPUS = 64
+MOST_PROCESSES = 64
 MOST_TRIES = 100
 DEEPEST = 16
 
@@ -179,17 +179,17 @@ class ModelPart(Options, frozen=True):
 class ClientPart(Options, frozen=True):
     """What each site runs. ``attempts``: how often a task is tried again after its worker died.
 
-    ``gpus``: of how many processes a site's training consists, started by torchrun, one for each GPU where there are
-    any; ``start_mgpu`` may say otherwise.
+    ``processes``: of how many a site's training consists, started by torchrun, one for each GPU where there are any;
+    ``start_mgpu`` may say otherwise.
     """
 
     trainer: Choice
     filters: tuple[Choice, ...] = ()
     attempts: int = 3
-    gpus: int = 1
+    processes: int = 1
 
     def __post_init__(self) -> None:
-        within("gpus", self.gpus, 1, MOST_GPUS)
+        within("processes", self.processes, 1, MOST_PROCESSES)
         within("attempts", self.attempts, 0, MOST_TRIES)
 
 

@@ -76,12 +76,12 @@ class BundleTrainer:
             self._begin_anew(task)
         elif getattr(self._algo, "train_workflow", self) is None:
             raise BadInput("has no training", where="bundle", hint="configs/train.json would say how it trains")
+        _determined(task)
         self._algo.train(self._fl.ExchangeObject(weights=weights), {})
         result = self._algo.get_weights({})
         if not result.weights:
             raise BadInput("returned no weights", where="bundle")
-        statistics = {str(key): value for key, value in (result.statistics or {}).items()}
-        steps = float(statistics.get(str(self._executed), 0.0))
+        steps = self._iterations(result)
         # Copies: on a CPU the weights are those of the network that goes on being trained.
         tensors = {name: _array(value, self._torch) for name, value in result.weights.items()}
         return Update(
@@ -97,11 +97,10 @@ class BundleTrainer:
             _see_it_fits(evaluator.network.state_dict(), weights)
         _determined(task)
         measured = self._algo.evaluate(self._fl.ExchangeObject(weights=weights), {})
-        return self._count(evaluator) or 1.0, _scalars(measured.metrics or {})
+        return self._count(evaluator) or self._iterations(measured) or 1.0, _scalars(measured.metrics or {})
 
     def _begin_anew(self, task: Task) -> None:
         """As if this were the first round of a worker that has counted the epochs before it."""
-        _determined(task)
         trainer = self._trainer
         if self._fresh is not None:
             trainer.optimizer.load_state_dict(copy.deepcopy(self._fresh))
@@ -121,6 +120,11 @@ class BundleTrainer:
             bits = like is not None and like.dtype == self._torch.bfloat16 and tensor.dtype == self._torch.uint16
             weights[name] = tensor.view(self._torch.bfloat16) if bits else tensor
         return weights
+
+    def _iterations(self, result: Any) -> float:
+        """That the algorithm has done for ``result``, as it says itself; 0 where it does not."""
+        statistics = {str(key): value for key, value in (result.statistics or {}).items()}
+        return float(statistics.get(str(self._executed), 0.0))
 
     @staticmethod
     def _count(engine: Any) -> float:

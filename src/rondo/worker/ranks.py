@@ -38,7 +38,7 @@ Answer = dict[str, Any]
 def see_it_can(trainer: str) -> None:
     """Raises ``BadInput`` for a trainer that trains in one process only."""
     if not getattr(rooms.pick("rondo.trainers", trainer), "RANKS", False):
-        hint = "script, function and mmar train in several"
+        hint = "script, function and monai_bundle train in several"
         raise BadInput(f"the trainer {trainer} trains in one process", where="gpus", hint=hint)
 
 
