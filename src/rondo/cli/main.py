@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rondo.base.errors import RondoError
-from rondo.cli import admin, audit, client, demo, doctor, job, kit, model, provision, server
+from rondo.cli import admin, audit, authz, client, demo, doctor, job, kit, model, provision, server
 
 app = typer.Typer(
     help="Federated learning for hospitals: one model, trained where the data stays.",
@@ -27,6 +27,7 @@ app.add_typer(job.app, name="job")
 app.add_typer(model.app, name="model")
 app.add_typer(audit.app, name="audit")
 app.command("admin")(admin.admin)
+app.command("authz-preview")(authz.authz_preview)
 app.command("demo")(demo.demo)
 
 
@@ -49,3 +50,9 @@ def main() -> None:
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def authz_preview() -> None:
+    """The program ``authz_preview``, as Clara has it."""
+    sys.argv.insert(1, "authz-preview")
+    main()

@@ -50,10 +50,12 @@ class _User(Options, frozen=True):
 
 
 def load_authorization(content: bytes, where: str) -> Policy:
-    """The policy in the bytes of an ``authorization.json``.
+    """The policy in the bytes of an ``authorization.json``; raises as ``decoded`` and ``read_authorization`` do."""
+    return read_authorization(decoded(content, where), where)
 
-    Raises ``BadInput`` as ``read_authorization`` does, and for what is not JSON or has a key twice.
-    """
+
+def decoded(content: bytes, where: str) -> Any:
+    """What the bytes of a policy file hold. Raises ``BadInput`` for what is not JSON or has a key twice."""
     if len(content) > MOST_BYTES:
         raise BadInput(f"larger than {MOST_BYTES} bytes", where=where)
 
@@ -66,12 +68,11 @@ def load_authorization(content: bytes, where: str) -> Policy:
         return table
 
     try:
-        mapping = json.loads(content, object_pairs_hook=once)
+        return json.loads(content, object_pairs_hook=once)
     except json.JSONDecodeError as error:
         raise BadInput(f"not JSON: {error.msg}", where=f"{where}:{error.lineno}:{error.colno}") from None
     except (ValueError, RecursionError):  # not UTF-8, numbers of thousands of digits, nested without end
         raise BadInput("not JSON", where=where) from None
-    return read_authorization(mapping, where)
 
 
 def read_authorization(mapping: Mapping[str, Any], where: str) -> Policy:
