@@ -45,6 +45,7 @@ SUITE = (
     Listed("round", "--model-mb 2048 --clients 2 --rounds 5", 150),
     Listed("recovery", "--times 8", 24, "--times 1"),
     Listed("submit", "--times 10", 20, "--times 1"),
+    Listed("abort", "--times 10", 30, "--times 1 --clients 2"),
     Listed("ask", "--times 100", 6, "--times 3"),
     Listed("transfer", "--times 2", 60, "--megabytes 8 --times 1 --clients 2"),
     Listed("line", "--megabytes 128", 20, "--megabytes 8"),
