@@ -11,9 +11,9 @@ import pytest
 from rondo.jobs.check import check_choices
 from rondo.jobs.facts import PackageFacts, package_facts
 from rondo.jobs.job import read_job
-from rondo.jobs.mmar import key_metric, open_mmar
-from tests.jobs.folders import fill
+from rondo.jobs.mmar import check_lists, key_metric, open_mmar
 from tests.mmar.folders import make_mmar
+from tests.mmar.images import add_images
 from tests.mmar.reading import complaint, found
 
 # ---- the client's configuration ------------------------------------------------------------------------------------
@@ -176,15 +176,61 @@ def test_faq_T3_the_key_is_named(tmp_path: Path) -> None:
     away = classification(tmp_path / "c", CLASSIFIED, {"environment DATASET_JSON": "/not/here.json"})
     _, errors, warnings = found(away)
     assert not errors
-    assert any("'/not/here.json', which is not on this machine" in warning for warning in warnings)
+    assert any(
+        "'/not/here.json', outside of the MMAR: looked at where the run begins" in warning for warning in warnings
+    )
 
 
 def test_code_and_data_list_are_facts_of_the_package(tmp_path: Path) -> None:
-    folder = make_mmar(tmp_path)
-    assert package_facts(folder) == PackageFacts(byoc=False, custom_datalist=False)
-    fill(folder, {"commands/train.sh": "", "config/dataset_0.json": "{}"})
-    assert package_facts(folder) == PackageFacts(byoc=False, custom_datalist=True)
-    for name in ("custom/notes.txt", "config/x.py", "commands/x.py"):
-        assert package_facts(fill(make_mmar(tmp_path / name), {name: ""})).byoc
-    away = make_mmar(tmp_path / "away", {"environment DATASET_JSON": "/data/list.json"})
+    away = make_mmar(tmp_path / "away", {"environment DATASET_JSON": "/data/list.json"}, {"commands/train.sh": ""})
     assert package_facts(away) == PackageFacts(byoc=False, custom_datalist=False)
+    assert package_facts(make_mmar(tmp_path / "own")) == PackageFacts(byoc=False, custom_datalist=True)
+    for name in ("custom/notes.txt", "config/x.py", "commands/x.py"):
+        assert package_facts(make_mmar(tmp_path / name, files={name: ""})).byoc
+
+
+# ---- data lists ------------------------------------------------------------------------------------------------------
+
+
+def listed(folder: Path, outside: bool = False) -> tuple[list[str], list[str]]:
+    """Errors and warnings of the data lists."""
+    mmar = open_mmar(folder)
+    check_lists(mmar, outside)
+    told: dict[str, list[str]] = {"error": [], "warning": []}
+    for finding in mmar.findings.found:
+        told[finding.level].append(str(finding))
+    return told["error"], told["warning"]
+
+
+def test_files_that_a_data_list_names_and_that_are_not_there_are_told_at_their_line(tmp_path: Path) -> None:
+    folder = make_mmar(tmp_path)
+    told = "the data folder 'data' is not in the MMAR: not looked at"
+    assert listed(folder)[1] == [f"config/config_train.json:{place}: {told}" for place in ("86:30", "193:30")]
+    add_images(folder)
+    assert listed(folder) == ([], [])
+    (folder / "data/label_1.npy").unlink()
+    assert listed(folder)[0] == ["config/dataset_0.json:10:16: no file 'label_1.npy' in data"]
+    assert "config/dataset_0.json:10:16: no file 'label_1.npy' in data" in complaint(folder)
+
+
+def test_a_data_list_that_is_not_there_or_has_no_such_part(tmp_path: Path) -> None:
+    folder = make_mmar(tmp_path, {"train train dataset data_list_key": "all"})
+    assert "the data list has no 'all'" in listed(folder)[0][0]
+    (folder / "config/dataset_0.json").unlink()
+    assert all("no data list 'config/dataset_0.json' in the MMAR" in error for error in listed(folder)[0])
+
+
+def test_what_lies_outside_is_looked_at_only_where_it_is_ones_own_machine(tmp_path: Path) -> None:
+    away = {
+        "environment DATA_ROOT": str(tmp_path / "away"),
+        "environment DATASET_JSON": str(tmp_path / "away/list.json"),
+    }
+    folder = add_images(make_mmar(tmp_path / "mmar", away))
+    (folder / "data").rename(tmp_path / "away")
+    (folder / "config/dataset_0.json").rename(tmp_path / "away/list.json")
+    assert listed(folder, outside=True) == ([], [])
+    (tmp_path / "away/image_0.npy").unlink()
+    (error,), _ = listed(folder, outside=True)
+    assert error.endswith(f"list.json:5:16: no file 'image_0.npy' in {tmp_path / 'away'}")
+    errors, warnings = listed(folder)
+    assert not errors and all("is not in the MMAR: not looked at" in warning for warning in warnings)

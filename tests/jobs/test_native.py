@@ -242,9 +242,7 @@ def test_the_outermost_keys_are_checked_too(tmp_path: Path, first_lines: str, sa
 
 
 def test_a_folder_without_a_job_is_told_what_a_job_is(tmp_path: Path) -> None:
-    with pytest.raises(
-        BadInput, match=r"no job here \(.* job.toml or .* or configs/metadata.json\)"
-    ):
+    with pytest.raises(BadInput, match=r"no job here \(.* job.toml or .* or configs/metadata.json\)"):
         read_job(tmp_path)
     with pytest.raises(BadInput, match="no job here"):
         read_job(tmp_path / "nowhere")

@@ -202,6 +202,8 @@ args=(sys.stdout,)
 format=%(asctime)s - %(name)s - %(levelname)s - %(message)s
 """
 
+LIST, EMPTY = "config/dataset_0.json", '{"training": [], "validation": []}'
+
 CONFIGS: Mapping[str, Json] = {
     "config/config_fed_server.json": SERVER,
     "config/config_fed_client.json": CLIENT,
@@ -232,7 +234,7 @@ def make_mmar(folder: Path, changes: Mapping[str, Any] | None = None, files: Map
         else:
             at[last] = value
     texts = {name: json.dumps(config, indent=2) for name, config in configs.items()}
-    return fill(folder, {**texts, "resources/log.config": LOG, **(files or {})})
+    return fill(folder, {**texts, "resources/log.config": LOG, LIST: EMPTY, **(files or {})})
 
 
 LINEAR = """
@@ -265,7 +267,7 @@ LINEAR_SECTION: Json = {
 }
 
 
-def make_linear(folder: Path) -> Path:
+def make_linear(folder: Path, more: Mapping[str, Any] | None = None) -> Path:
     """An MMAR of a linear model on eight made-up cases, whose network and data set stand in ``custom/``."""
     train = {
         "loss": {"name": "BCEWithLogitsLoss"},
@@ -280,4 +282,4 @@ def make_linear(folder: Path) -> Path:
         "train determinism": ...,
         "server model_persistor args model": {"path": "parts.Net"},
     }
-    return make_mmar(folder, changes, {"custom/parts.py": LINEAR})
+    return make_mmar(folder, {**changes, **(more or {})}, {"custom/parts.py": LINEAR})

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
+from rondo.base.errors import BadInput
 from rondo.simulator.local import SERVER
 from rondo.tensors.files import TensorFile
-from tests.mmar.folders import make_mmar
+from tests.mmar.folders import make_linear, make_mmar
 from tests.mmar.images import add_images
 from tests.real.gates import command
 from tests.real.world import World, world
@@ -41,11 +43,18 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-async def test_faq_T5_T1_T6_each_client_runs_its_own_mmar_and_a_run_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
+@pytest.mark.timeout(300)
+async def test_faq_T5_each_client_runs_its_own_mmar(tmp_path: Path) -> None:
     one = add_images(make_mmar(tmp_path / "one", HERE))
     two = add_images(make_mmar(tmp_path / "two", {**HERE, "client client_trainer args local_epochs": 2}), count=6)
     async with world(tmp_path / "w", {"a": None, "b": None}) as made:
-        # T5: each client runs what was deployed to it, and a copy of that lies at the server.
+        # What only MONAI can see is refused at upload, at its place; nothing of it is stored.
+        wrong = make_mmar(tmp_path / "wrong", {"train train loss name": "DiceLos"})
+        with pytest.raises(BadInput, match=r"config/config_train\.json:14:15: no loss 'DiceLos' in monai"):
+            await made.session.upload(wrong)
+        assert not (made.workspaces[SERVER] / "transfer" / "wrong").exists()
+
+        # Each client runs what was deployed to it, and a copy of that lies at the server.
         run = await start(made, 1, one, {"a": one, "b": two})
         events = await made.ended(run)
         assert events[-1].kind == "run_finished", events[-1].data
@@ -71,14 +80,19 @@ async def test_faq_T5_T1_T6_each_client_runs_its_own_mmar_and_a_run_goes_on_from
         found = torch.load(models / "best_FL_global_model.pt", weights_only=True)["model"]
         assert same(found, await tensors(made, run, best, tmp_path))
 
-        # T1, T6: on from that file, in the same run folder, by two settings of the MMAR.
-        on = {"server servers 0 start_round": 2, "server servers 0 num_rounds": 3}
-        ckpt = {"environment MMAR_CKPT": "models/FL_global_model.pt"}
-        again = add_images(make_mmar(tmp_path / "again", {**on, **ckpt}))
-        second = await start(made, 1, again, {"a": again})
+
+@pytest.mark.timeout(300)
+async def test_faq_T1_T6_a_run_goes_on_from_a_checkpoint_in_the_same_folder(tmp_path: Path) -> None:
+    once = make_linear(tmp_path / "once", {"server servers 0 num_rounds": 1})
+    on = {"server servers 0 start_round": 1, "server servers 0 num_rounds": 2}
+    again = make_linear(tmp_path / "again", {**on, "environment MMAR_CKPT": "models/FL_global_model.pt"})
+    async with world(tmp_path / "w", {"a": None}) as made:
+        first = await start(made, 7, once, {"a": once})
+        assert (await made.ended(first))[-1].kind == "run_finished"
+        versions = (await made.session.facts("list_models", str(first)))["models"]
+        second = await start(made, 7, again, {"a": again})
         events = await made.ended(second)
         assert events[-1].kind == "run_finished", events[-1].data
-        opened = [event.data["round"] for event in events if event.kind == "round_opened"]
-        assert opened == [2, 3]
+        assert [event.data["round"] for event in events if event.kind == "round_opened"] == [1, 2]
         ready = next(event.data for event in events if event.kind == "model_ready")
-        assert (ready["version"], ready["digest"]) == (2, versions[-1]["digest"])
+        assert (ready["version"], ready["digest"]) == (1, versions[-1]["digest"])

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rondo.base.errors import RondoError
-from rondo.cli import admin, audit, authz, client, demo, doctor, job, kit, model, provision, server
+from rondo.cli import admin, audit, authz, client, demo, doctor, job, kit, mmar, model, provision, server
 
 app = typer.Typer(
     help="Federated learning for hospitals: one model, trained where the data stays.",
@@ -24,6 +24,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(server.app, name="server")
 app.add_typer(client.app, name="client")
 app.add_typer(job.app, name="job")
+app.add_typer(mmar.app, name="mmar")
 app.add_typer(model.app, name="model")
 app.add_typer(audit.app, name="audit")
 app.command("admin")(admin.admin)

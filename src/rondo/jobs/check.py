@@ -20,6 +20,7 @@ from rondo.base.errors import BadInput, NotFound
 from rondo.base.options import decode
 from rondo.jobs.folder import check_name, members, read_bounded
 from rondo.jobs.job import Choice, Job
+from rondo.jobs.mmar import TRAINER, check_lists, open_mmar
 from rondo.jobs.native import FILE
 from rondo.jobs.parts import LATEST, is_reference
 
@@ -71,6 +72,10 @@ def check_choices(job: Job) -> None:
 
 def check_files(job: Job, folder: Path) -> None:
     """The files and modules that the job names are in the folder. Raises ``BadInput`` naming the place."""
+    if job.client.trainer.name == TRAINER:
+        mmar = open_mmar(folder)
+        check_lists(mmar)
+        mmar.findings.raise_first()
     begun = job.model.checkpoints is not None and job.model.file in LATEST
     if job.model.file and not begun:
         _file(folder, job.model.file, f"{FILE} [model] file")

@@ -119,7 +119,7 @@ class Reading:
     def component(self, node: Placed) -> Component | None:
         """The component at ``node``; None where it is none, which is an error in ``findings``."""
         with self.findings.collecting():
-            return self._component(node)
+            return self.read(node)
         return None
 
     def components(self, node: Placed | None) -> list[Component]:
@@ -130,7 +130,8 @@ class Reading:
                 found = [one for item in node.items if (one := self.component(item)) is not None]
         return [one for one in found if not one.disabled]
 
-    def _component(self, node: Placed) -> Component:
+    def read(self, node: Placed) -> Component:
+        """The component at ``node``. Raises ``BadInput`` at the place of what is wrong with it."""
         table = node.table
         key = next((key for key in ("path", "name", "ref") if key in table), None)
         if key is None:
@@ -177,7 +178,7 @@ class Reading:
                 return [self.value(item) for item in items]
             case dict() as table:
                 if _is_component(table):
-                    return self._component(node)
+                    return self.read(node)
                 return {key: self.value(item) for key, item in table.items()}
         return node.value
 

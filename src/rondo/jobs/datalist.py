@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rondo.base.errors import BadInput
 from rondo.jobs._mmar_files import ENVIRONMENT, TRAIN, Mmar
-from rondo.jobs.placed import Document, Placed, read_placed
+from rondo.jobs.placed import Placed, read_placed
 
 MOST_BYTES = 32 << 20
 MOST_MISSING = 20
@@ -16,10 +17,10 @@ MOST_MISSING = 20
 _FILES = ("image", "label", "mask")
 
 
-def check_label_format(mmar: Mmar) -> None:
+def check_label_format(mmar: Mmar, outside: bool = False) -> None:
     """Where the task is classification, DATASET_JSON must name a list with a sound ``label_format`` (spec 8.9).
 
-    Raises ``BadInput`` naming the key. A list outside of the MMAR is looked at where it is there.
+    Raises ``BadInput`` naming the key. ``outside``: a list elsewhere on this machine is looked at, too.
     """
     if mmar.setting("PROCESSING_TASK") != "classification":
         return
@@ -29,11 +30,12 @@ def check_label_format(mmar: Mmar) -> None:
         where = mmar.place(ENVIRONMENT)
         raise BadInput("DATASET_JSON is missing, which classification needs", where=where, hint=hint)
     where, path = mmar.place(ENVIRONMENT, "DATASET_JSON"), mmar.folder / named
-    if not path.is_file():
-        if not os.path.isabs(named):
-            raise BadInput(f"DATASET_JSON names {named!r}, which is not in the MMAR", where=where)
-        mmar.findings.warn(f"DATASET_JSON names {named!r}, which is not on this machine", where)
+    if os.path.isabs(named) and not outside:
+        mmar.findings.warn(f"DATASET_JSON names {named!r}, outside of the MMAR: looked at where the run begins", where)
         return
+    if not path.is_file():
+        there = "on this machine" if os.path.isabs(named) else "in the MMAR"
+        raise BadInput(f"DATASET_JSON names {named!r}, which is not {there}", where=where)
     _see_labels(read_placed(path, named, MOST_BYTES).root)
 
 
@@ -58,63 +60,59 @@ def _see_label(case: Placed, fields: int) -> None:
         raise BadInput(text, where=str(label.place), hint="label_format and every label have one entry a field")
 
 
-def check_lists(mmar: Mmar) -> None:
-    """Data lists that config_train.json names, and files that those name: what is missing is in the findings."""
+def check_lists(mmar: Mmar, outside: bool = False) -> None:
+    """Data lists that config_train.json names, and files that those name: what is missing is in the findings.
+
+    ``outside``: what lies elsewhere on this machine is looked at, too.
+    """
     root = mmar.files.get(TRAIN)
     for section in ("train", "validate"):
         node = root.get(section) if root is not None else None
         dataset = node.get("dataset") if node is not None else None
         if dataset is not None:
             with mmar.findings.collecting():
-                _check_list(mmar, dataset)
+                _check_list(mmar, dataset, outside)
 
 
-def _check_list(mmar: Mmar, dataset: Placed) -> None:
-    made = mmar.reading(TRAIN).component(dataset)
-    beside = dict(made.beside) if made is not None else {}
+def _check_list(mmar: Mmar, dataset: Placed, outside: bool) -> None:
+    beside = mmar.reading(TRAIN).read(dataset).beside
     listed, key = beside.get("data_list_file_path"), beside.get("data_list_key")
     node = dataset.get("data_list_file_path")
     if not isinstance(listed, str) or node is None:
         return
     path = mmar.folder / listed
-    if not path.is_file():
-        if path.is_relative_to(mmar.folder):
-            raise BadInput(f"no data list {listed!r} in the MMAR", where=str(node.place))
-        mmar.findings.warn(f"the data list {listed!r} is not on this machine: not looked at", node.place)
+    if not _is_near(mmar, path, outside):
+        mmar.findings.warn(f"the data list {listed!r} is not in the MMAR: not looked at", node.place)
         return
-    document = _read(mmar, path)
-    cases = document.root.get(str(key)) if key else None
+    if not path.is_file():
+        raise BadInput(f"no data list {_shown(mmar, path)!r} in the MMAR", where=str(node.place))
+    cases = read_placed(path, _shown(mmar, path), MOST_BYTES).root.get(str(key))
     if cases is None:
         where = dataset.get("data_list_key") or dataset
         raise BadInput(f"the data list has no {key!r}", where=str(where.place))
-    _see_files(mmar, cases, Path(str(beside.get("data_file_base_dir") or path.parent)), node)
-
-
-def _read(mmar: Mmar, path: Path) -> Document:
-    name = str(path.relative_to(mmar.folder)) if path.is_relative_to(mmar.folder) else str(path)
-    return read_placed(path, name, MOST_BYTES)
-
-
-def _see_files(mmar: Mmar, cases: Placed, base: Path, node: Placed) -> None:
-    base = mmar.folder / base
-    if not base.is_dir():
-        mmar.findings.warn(
-            f"the data folder {str(base)!r} is not on this machine: cases are not looked for", node.place
-        )
+    base = mmar.folder / str(beside.get("data_file_base_dir") or path.parent)
+    if not (_is_near(mmar, base, outside) and base.is_dir()):
+        mmar.findings.warn(f"the data folder {_shown(mmar, base)!r} is not in the MMAR: not looked at", node.place)
         return
     missing = 0
+    for file in _named(cases):
+        if missing < MOST_MISSING and not (base / file.value).exists():
+            missing += 1
+            mmar.findings.error(f"no file {file.value!r} in {_shown(mmar, base)}", file.place)
+
+
+def _is_near(mmar: Mmar, path: Path, outside: bool) -> bool:
+    return path.is_relative_to(mmar.folder) or (outside and path.exists())
+
+
+def _shown(mmar: Mmar, path: Path) -> str:
+    return str(path.relative_to(mmar.folder)) if path.is_relative_to(mmar.folder) else str(path)
+
+
+def _named(cases: Placed) -> Iterator[Placed]:
+    """The files that cases name: text, or lists of text."""
     for case in cases.items:
-        for file in _named(case):
-            if missing < MOST_MISSING and not (base / str(file.value)).exists():
-                missing += 1
-                mmar.findings.error(f"no file {file.value!r} in {base}", file.place)
-
-
-def _named(case: Placed) -> list[Placed]:
-    """The files that a case names: text, or lists of text."""
-    found: list[Placed] = []
-    for key in _FILES:
-        node = case.get(key)
-        items: list[Any] = node.value if node is not None and isinstance(node.value, list) else [node]
-        found += [item for item in items if item is not None and isinstance(item.value, str)]
-    return found
+        for key in _FILES:
+            node = case.get(key)
+            items: list[Any] = node.value if node is not None and isinstance(node.value, list) else [node]
+            yield from (item for item in items if item is not None and isinstance(item.value, str))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
@@ -52,6 +52,11 @@ class Findings:
     def collect(self, error: BadInput) -> None:
         """``error`` as one of them."""
         self._add(Finding("error", error.what, error.where, error.hint))
+
+    def add(self, findings: Iterable[Finding]) -> None:
+        """What somebody else has found."""
+        for finding in findings:
+            self._add(finding)
 
     def _add(self, finding: Finding) -> None:
         if len(self.found) < MOST and finding not in self.found:

@@ -14,12 +14,12 @@ from pathlib import Path
 from rondo.jobs._mmar_client import TRAINER, client_part, participates
 from rondo.jobs._mmar_files import CLIENT, CUSTOM, ENVIRONMENT, LOG, SERVER, TRAIN, VALIDATION, Mmar, open_mmar
 from rondo.jobs._mmar_server import key_metric, model_part, server_name, server_part
-from rondo.jobs.datalist import check_label_format
+from rondo.jobs.datalist import check_label_format, check_lists
 from rondo.jobs.parts import Job
 
 __all__ = [
     "CUSTOM", "ENVIRONMENT", "MARKS", "SERVER", "TRAIN", "TRAINER", "Mmar", "brings_datalist", "check_label_format",
-    "key_metric", "look_at", "open_mmar", "read_mmar",
+    "check_lists", "key_metric", "look_at", "open_mmar", "read_mmar",
 ]  # fmt: skip
 
 MARKS = (SERVER, CLIENT, TRAIN)

@@ -9,7 +9,9 @@ from rondo.base.chain import entry
 from rondo.base.errors import BadInput, Refused
 from rondo.jobs.check import check_choices, check_files
 from rondo.jobs.facts import PackageFacts, package_facts
-from rondo.jobs.job import read_job
+from rondo.jobs.findings import Findings
+from rondo.jobs.job import Job, read_job
+from rondo.jobs.mmar import TRAINER
 from rondo.jobs.package import STANDARD
 from rondo.jobs.unpacked import unpack_once
 from rondo.ledger import audit, runs
@@ -22,6 +24,7 @@ from rondo.server.audit import see_allowed
 from rondo.server.rights import Rights
 from rondo.server.store import Store
 from rondo.wire import rondo_pb2 as pb
+from rondo.worker.looking import look_closely
 
 
 class Staging:
@@ -52,6 +55,8 @@ class Staging:
             check_choices(job)
             check_files(job, folder)
             self._rights.check(session.name, Action.UPLOAD, facts=package_facts(folder))
+            if job.client.trainer.name == TRAINER:
+                _look_closely(job, folder)
 
         name = offer.package.name
         staged = self._store.folder / "transfer" / name
@@ -74,6 +79,13 @@ def _stage(tx: Tx, package: runs.Package) -> None:
     runs.stage(tx, package)
     about = f"{package.name}: {package.size} bytes {package.digest}"
     audit.tell(tx, entry(package.at, package.by, "package_uploaded", about))
+
+
+def _look_closely(job: Job, folder: Path) -> None:
+    """Raises ``BadInput`` for what only the trainer can see, in a worker; this is in a thread that may wait for it."""
+    found = Findings()
+    found.add(asyncio.run(look_closely(job.client.trainer.name, folder, {})))
+    found.raise_first()
 
 
 def _check_folder_name(name: str) -> None:

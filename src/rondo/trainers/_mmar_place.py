@@ -50,7 +50,7 @@ def _given(folder: Path, site: Site | None, told: Told) -> dict[str, Any]:
         given["DATA_ROOT"] = str(site.data)
         if root and Path(root) != site.data:
             told(f"DATA_ROOT is {str(site.data)!r}, which this site has chosen, not {root!r}", ENVIRONMENT)
-    if listed and not (folder / listed).is_file():
+    if os.path.isabs(listed) and not Path(listed).is_file():
         for here in (site.data / listed.lstrip("/"), site.data / Path(listed).name):
             if here.is_file():
                 given["DATASET_JSON"] = str(here)

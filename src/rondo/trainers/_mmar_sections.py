@@ -38,18 +38,24 @@ class Sections:
     def single(self, section: str, key: str) -> Component | None:
         """The component under ``key``; None for none, and for a disabled one. Raises ``BadInput`` at its place."""
         node = self.node(section, key)
-        made = self.reading.component(node) if node is not None else None
-        self.reading.findings.raise_first()
-        return None if made is None or made.disabled else self._referred(made, key)
+        return None if node is None else self.component(node, key)
 
     def listed(self, section: str, key: str) -> list[Component]:
         """The components of a list (or a single one) that are not disabled. Raises ``BadInput`` at their places."""
+        found = (self.component(item, key) for item in self.items(section, key))
+        return [one for one in found if one is not None]
+
+    def items(self, section: str, key: str) -> list[Placed]:
+        """What stands in a list; a single value is a list of one."""
         node = self.node(section, key)
-        if node is not None and not isinstance(node.value, list):
-            node = Placed([node], node.place)
-        found = self.reading.components(node)
-        self.reading.findings.raise_first()
-        return [self._referred(one, key) for one in found if self._fits_here(one)]
+        if node is None:
+            return []
+        return node.items if isinstance(node.value, list) else [node]
+
+    def component(self, node: Placed, key: str) -> Component | None:
+        """The component at ``node``; None for one that is disabled, or has no place here."""
+        made = self.reading.read(node)
+        return self._referred(made, key) if not made.disabled and self._fits_here(made) else None
 
     def _fits_here(self, made: Component) -> bool:
         """Whether a handler has its place in a federation: the server sends the model, nobody loads another one."""
@@ -62,10 +68,8 @@ class Sections:
         """The component of the train section that ``ref`` names, with what stands beside the reference."""
         if not made.ref:
             return made
-        node = self.node("train", key)
-        items = node.value if node is not None and isinstance(node.value, list) else [node] if node else []
-        for item in items:
-            found = self.reading.component(item)
-            if found is not None and found.short == made.ref.rpartition(".")[2]:
+        for item in self.items("train", key):
+            found = self.reading.read(item)
+            if found.short == made.ref.rpartition(".")[2]:
                 return replace(found, beside={**found.beside, **made.beside}, disabled=False)
         raise BadInput(f"ref names {made.ref!r}, which train's {key} has not", where=str(made.place))

@@ -31,6 +31,7 @@ ROLES = {
 }  # fmt: skip
 LISTS = {"pre_transforms": "transform", "post_transforms": "transform", "handlers": "handler"}
 METRICS = ("metrics", "key_metric", "additional_metrics")
+_ALWAYS = ("conf", "device")  # what ``@name`` means in every config
 _BATCHES = ("output_transform", "batch_transform")
 
 
@@ -149,10 +150,17 @@ class Wiring:
     def _each(self, values: dict[str, Any], name: str, section: str) -> dict[str, Any]:
         return {key: _now(self._argument(name, one, section)) for key, one in values.items()}
 
+    def see_references(self, code: Code, section: str) -> None:
+        """Raises ``BadInput`` where an ``@name`` in it names nothing."""
+        for name in code.expression.references:
+            if name not in _ALWAYS and self.sections.node(self.sections.home(section, name), name) is None:
+                raise BadInput(f"@{name}: there is nothing of that name", where=str(code.place))
+
     def _evaluated(self, code: Code, name: str, section: str) -> Any:
         packages = {key: importlib.import_module(key) for key in ("monai", "torch", "ignite")}
         numpy = importlib.import_module("numpy")
         importlib.import_module("monai.handlers")
+        self.see_references(code, section)
         try:
             value = code.expression.value({**packages, "np": numpy, "numpy": numpy}, partial(self._referenced, section))
         except BadInput as error:
@@ -170,9 +178,7 @@ class Wiring:
             return self.device
         home = self.sections.home(section, name)
         node = self.sections.node(home, name)
-        if node is None:
-            raise BadInput(f"@{name}: there is nothing of that name", where=str(self.sections.root.place))
-        if not isinstance(node.value, dict | list):
+        if node is not None and not isinstance(node.value, dict | list):
             return self.sections.reading.value(node)
         return self.get(home, name)
 

@@ -18,6 +18,7 @@ from rondo.base.options import Options as BaseOptions
 from rondo.jobs.mmar import SERVER, TRAIN, check_label_format
 from rondo.jobs.task import Site, Task, Update
 from rondo.trainers._mmar_best import BestLocal, scalars
+from rondo.trainers._mmar_check import findings
 from rondo.trainers._mmar_classes import use_custom
 from rondo.trainers._mmar_memory import Memory
 from rondo.trainers._mmar_place import Told, open_at
@@ -156,16 +157,20 @@ def first_model(options: Options, code: Path) -> Any:
     """
     told = Told()
     mmar = open_at(None, told, code)
-    check_label_format(mmar)
-    for finding in mmar.findings.found:
-        if "DATASET_JSON" in finding.what:
-            raise BadInput(finding.what, where=finding.where, hint="the server needs the list, for its label_format")
+    check_label_format(mmar, outside=True)
     use_custom(code / "custom")
     key = "model_persistor" if mmar.files[SERVER].get("model_persistor") else "persistor"
     wiring = Wiring(mmar, SERVER, importlib.import_module("torch").device("cpu"), told)
     persistor = wiring.sections.single("", key)
     assert persistor is not None  # the reader has seen it
     return wiring.make(persistor.args["model"], "model", "")
+
+
+def check(code: Path, given: Mapping[str, Any]) -> list[dict[str, str]]:
+    """What is wrong or odd for who knows MONAI's classes; ``given``: variables, as ``--set`` gives them."""
+    return [
+        {"level": one.level, "what": one.what, "where": one.where, "hint": one.hint} for one in findings(code, given)
+    ]
 
 
 def _device(torch: Any, variables: Any) -> Any:

@@ -1,0 +1,110 @@
+"""What can be found wrong with an MMAR by who knows MONAI's classes, without data and without running its own code."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rondo.base.errors import BadInput
+from rondo.base.options import nearest
+from rondo.jobs.components import Code, Component
+from rondo.jobs.findings import Finding, Findings
+from rondo.jobs.mmar import CUSTOM, SERVER, TRAIN, open_mmar
+from rondo.jobs.placed import Placed
+from rondo.trainers._mmar_sections import NAMES
+from rondo.trainers._mmar_wiring import LISTS, METRICS, ROLES, Wiring
+
+_NEEDED = ("model", "loss", "optimizer", "dataset", "dataloader", "trainer")
+# How a validation config is used in a federation: the model comes from elsewhere, as a checkpoint would.
+_VALIDATING = {"dont_load_ts_model": True, "dont_load_ckpt_model": True, "MMAR_CKPT": "models/model.pt"}
+
+
+def findings(folder: Path, given: Mapping[str, Any]) -> list[Finding]:
+    """Unknown classes, arguments that a class does not take, references to nothing, with their places."""
+    found = Findings()
+    mmar = open_mmar(folder, given)
+    device = importlib.import_module("torch").device("cpu")
+    if TRAIN in mmar.files:
+        wiring = Wiring(mmar, TRAIN, device, found.warn)
+        _check(wiring, found)
+        for key in _NEEDED:
+            if wiring.sections.node("train", key) is None:
+                found.error(f"{key} is missing in train", wiring.sections.root.place)
+    if mmar.validation():
+        validating = open_mmar(folder, {**_VALIDATING, **given})
+        _check(Wiring(validating, mmar.validation(), device, found.warn), found)
+    if SERVER in mmar.files:
+        wiring = Wiring(mmar, SERVER, device, found.warn)
+        for key in ("model_persistor", "persistor"):
+            with found.collecting():
+                made = wiring.sections.single("", key)
+                model = made.args.get("model") if made is not None else None
+                if isinstance(model, Component):
+                    _check_component(wiring, model, ("model", "", ""), found)
+    return found.found
+
+
+def _check(wiring: Wiring, found: Findings) -> None:
+    for section in NAMES:
+        for key in (*ROLES, *LISTS, *METRICS):
+            role = ROLES.get(key) or LISTS.get(key) or "metric"
+            for node in _nodes(wiring, section, key, found):
+                with found.collecting():
+                    made = wiring.sections.component(node, key)
+                    if made is not None:
+                        _check_component(wiring, made, (role, section, key), found)
+
+
+def _nodes(wiring: Wiring, section: str, key: str, found: Findings) -> list[Placed]:
+    """What is to be looked at under ``key``: of the alternatives for a model only the network."""
+    with found.collecting():
+        items = wiring.sections.items(section, key)
+        return [one for one in items if key != "model" or not {"ts_path", "ckpt_path"} & set(one.table)]
+    return []
+
+
+def _check_component(wiring: Wiring, made: Component, at: tuple[str, str, str], found: Findings) -> None:
+    role, section, key = at
+    for inner in _inside(made.args):
+        with found.collecting():
+            if isinstance(inner, Component):
+                _check_component(wiring, inner, ("", section, ""), found)
+            else:
+                wiring.see_references(inner, section)
+    custom = wiring.sections.mmar.folder / CUSTOM / (made.name.partition(".")[0] + ".py")
+    if made.dotted and (custom.exists() or custom.with_suffix("").exists()):
+        _check_own(made, wiring.sections.mmar.folder / CUSTOM)
+    else:
+        wiring.prepared(made, role, section, key)
+
+
+def _inside(value: Any) -> Iterator[Component | Code]:
+    """Components and Python in arguments, the outermost ones."""
+    match value:
+        case Component() | Code():
+            yield value
+        case Mapping() | list():
+            for item in value.values() if isinstance(value, Mapping) else value:
+                yield from _inside(item)
+
+
+def _check_own(made: Component, custom: Path) -> None:
+    """The module is there and has something of that name; none of it is run."""
+    module, _, name = made.name.rpartition(".")
+    stem = custom.joinpath(*module.split("."))
+    file = stem.with_suffix(".py") if stem.with_suffix(".py").is_file() else stem / "__init__.py"
+    if not file.is_file():
+        raise BadInput(f"no module {module!r} in {CUSTOM}/", where=str(made.place))
+    try:
+        tree = ast.parse(file.read_bytes())
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        where = f"{CUSTOM}/{file.relative_to(custom)}:{getattr(error, 'lineno', None) or 1}"
+        raise BadInput(f"cannot be compiled: {getattr(error, 'msg', error)}", where=where) from None
+    names = {node.name for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)}
+    imported = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    names |= {alias.asname or alias.name for node in imported for alias in node.names}
+    if name not in names and "*" not in names:
+        raise BadInput(f"module {module!r} has no {name!r}", where=str(made.place), hint=nearest(name, names))
