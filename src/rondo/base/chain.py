@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from rondo.base.errors import BadInput
 from rondo.base.ids import new_id
@@ -75,15 +76,20 @@ START = Head(0, "0" * 64)
 
 @dataclass(frozen=True)
 class Link:
-    """An entry in its place: its number and hash."""
+    """An entry in its place: its number and hash. ``body`` is its line up to and with its number: what is hashed."""
 
     entry: Entry
     head: Head
+    body: str = field(compare=False)
 
     @property
     def line(self) -> str:
         """Without its newline."""
-        return f"{_body(self.entry, self.head.number)}-{self.head.hash}]"
+        return f"{self.body}-{self.head.hash}]"
+
+    @classmethod
+    def of(cls, told: Entry, head: Head) -> Link:
+        return cls(told, head, _body(told, head.number))
 
 
 def clean(text: str, most: int) -> str:
@@ -121,13 +127,15 @@ def entry(at: float, user: str, action: str, message: str = "", *, ref: str = ""
 def linked(head: Head, told: Entry) -> Link:
     """``told`` as the entry that follows ``head``."""
     number = head.number + 1
-    return Link(told, Head(number, _hash(head.hash, _body(told, number))))
+    body = _body(told, number)
+    return Link(told, Head(number, _hash(head.hash, body)), body)
 
 
 def read_line(raw: bytes) -> Link:
     """The entry of one line, without its newline. Raises ``BadInput``; says nothing of whether its hash is right."""
     try:
-        found = _LINE.fullmatch(raw.decode())
+        line = raw.decode()
+        found = _LINE.fullmatch(line)
         if found is None:
             raise ValueError
         at = datetime.fromisoformat(found["time"].removesuffix("Z")).replace(tzinfo=UTC).timestamp()
@@ -135,7 +143,7 @@ def read_line(raw: bytes) -> Link:
     except (ValueError, BadInput):
         raise BadInput("this is no line of an audit log") from None
     told = Entry(found["event"], at, found["user"], found["action"], found["message"] or "", found["ref"] or "")
-    return Link(told, head)
+    return Link(told, head, line.rpartition("-")[0])
 
 
 class Chain:
@@ -155,12 +163,12 @@ class Chain:
             link = read_line(raw)
         except BadInput as error:
             return None, error.what
-        wrong = self._fault(link, raw)
+        wrong = self._fault(link)
         if link.head.number > self.head.number:  # of two that were swapped the later one is gone on from
             self.head, self._known = link.head, True
         return link, wrong
 
-    def _fault(self, link: Link, raw: bytes) -> str:
+    def _fault(self, link: Link) -> str:
         last, number = self.head.number, link.head.number
         if not self._known:
             return ""
@@ -169,20 +177,25 @@ class Chain:
         if number > last + 1:
             missing = f"entry {last + 1} is" if number == last + 2 else f"entries {last + 1} to {number - 1} are"
             return f"{missing} missing before entry {number}"
-        if _hash(self.head.hash, raw.decode().rpartition("-")[0]) != link.head.hash:
+        if _hash(self.head.hash, link.body) != link.head.hash:
             return f"entry {number} was changed, or is not the one that followed entry {last}"
         return ""
 
 
 def _body(told: Entry, number: int) -> str:
-    """The line up to and with its number: what is hashed."""
     ref = f" [R:{told.ref}]" if told.ref else ""
     message = f" [M:{told.message}]" if told.message else ""
     return f"[E:{told.event}]{ref} [T:{_time(told.at)}] [U:{told.user}] [A:{told.action}]{message} [H:{number}"
 
 
 def _time(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:23] + "Z"
+    second, part = divmod(round(at * 1000), 1000)
+    return f"{_second(second)}.{part:03}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat()[:19]
 
 
 def _hash(before: str, body: str) -> str:

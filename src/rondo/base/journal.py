@@ -125,9 +125,6 @@ class Journal:
         """The file, locked, with ``_size`` and ``_head`` as they are now."""
         descriptor = self._locked()
         try:
-            size = os.fstat(descriptor).st_size
-            if size != self._size:
-                self._size = self._end(descriptor, size)
             if self._size >= self._most:
                 descriptor = self._next()
             yield descriptor
@@ -136,17 +133,23 @@ class Journal:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
 
     def _locked(self) -> int:
-        """The descriptor of what is audit.log now: another process may have begun a new one."""
+        """The descriptor of what is audit.log now: another process may have begun a new one, when this was full."""
         while True:
-            with disk_errors(self._path, "write the audit log"):
-                if self._descriptor < 0:
-                    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-                    self._descriptor, self._size = os.open(self._path, flags, 0o600), -1
-                    os.fchmod(self._descriptor, 0o600)
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            if _is_named(self._descriptor, self._path):
-                return self._descriptor
+            descriptor = self._descriptor if self._descriptor >= 0 else self._open()
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            found = os.fstat(descriptor)
+            if (found.st_size < self._most and found.st_nlink) or _is_named(descriptor, self._path):
+                if found.st_size != self._size:
+                    self._size = self._end(descriptor, found.st_size)
+                return descriptor
             self.close()
+
+    def _open(self) -> int:
+        with disk_errors(self._path, "write the audit log"):
+            flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+            self._descriptor, self._size = os.open(self._path, flags, 0o600), -1
+            os.fchmod(self._descriptor, 0o600)
+        return self._descriptor
 
     def _end(self, descriptor: int, size: int) -> int:
         """Find where the chain stands, without what was cut short; returns the size of the rest."""
@@ -178,9 +181,7 @@ class Journal:
             os.fsync(self._descriptor)
             os.rename(self._path, self._path.with_name(f"{LOG}.{max(older) + 1}"))
         self.close()  # whoever waits for the lock of this one will see that it is not audit.log any more
-        descriptor = self._locked()
-        self._size = self._end(descriptor, os.fstat(descriptor).st_size)
-        return descriptor
+        return self._locked()
 
 
 def files(workspace: Path) -> list[Path]:

@@ -21,6 +21,8 @@ from rondo.wire import rondo_pb2 as pb
 
 log = logging.getLogger("rondo.audit")
 
+TOGETHER = 0.5  # seconds
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -49,14 +51,46 @@ class Diary:
         self._clock = clock or SystemClock()
         self._journal = Journal(workspace)
         self._safe = ""  # the head of what survives a loss of power
+        self._waiting: list[tuple[float, Asked, str, str]] = []  # what is not written yet
+        self._wrote = -TOGETHER  # when the last line was
+        self._timer: asyncio.TimerHandle | None = None
         if self._journal.torn:
             log.warning("a torn line of %d bytes was taken off audit.log", self._journal.torn)
             self.note(Asked("client"), "repaired", f"a torn line of {self._journal.torn} bytes was taken off this log")
 
     def tell(self, asked: Asked, action: str, message: str = "") -> None:
         """One line, before something is begun: who is ``asked.user``, R is ``asked.event``. Raises ``NoSpace``."""
-        told = entry(self._clock.now(), asked.user, action, message, ref=asked.event)
-        self._journal.add([told])
+        self._waiting.append((self._clock.now(), asked, action, message))
+        try:
+            self._write()
+        except NoSpace:
+            self._waiting.pop()  # it is not begun
+            raise
+
+    def often(self, asked: Asked, action: str, message: str = "") -> None:
+        """The same of what may be done many times a second: whatever follows a line within ``TOGETHER`` is one write,
+        at the end of it. Raises ``NoSpace`` where that is not possible, or was not with those before."""
+        if self._clock.ticks() - self._wrote >= TOGETHER:
+            return self.tell(asked, action, message)
+        self._waiting.append((self._clock.now(), asked, action, message))
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TOGETHER, self._late)
+        return None
+
+    def _late(self) -> None:
+        try:
+            self._write()
+        except NoSpace as error:
+            self._wrote = -TOGETHER  # the next one is not begun before these are written
+            log.error("audit.log is behind: %s", error)
+
+    def _write(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._journal.add([entry(at, by.user, what, text, ref=by.event) for at, by, what, text in self._waiting])
+        self._waiting.clear()
+        self._wrote = self._clock.ticks()
 
     def note(self, asked: Asked, action: str, message: str = "") -> None:
         """The same of what is over, or stops: a full disk does not hinder that."""
@@ -82,7 +116,7 @@ class Diary:
         Of what is done ``often`` the end is told only where it was not a good one.
         """
         head = f"{about}: " if about else ""
-        self.tell(asked, action, about if often else f"{head}begun")
+        (self.often if often else self.tell)(asked, action, about if often else f"{head}begun")
         try:
             yield
         except asyncio.CancelledError:
@@ -97,6 +131,8 @@ class Diary:
     async def head(self) -> str:
         """Where the chain stands, for the server to keep: no more than what would survive a loss of power."""
         try:
+            if self._waiting:
+                self._write()
             if str(self._journal.head) != self._safe:
                 head, sync = self._journal.mark()
                 await asyncio.to_thread(sync)
@@ -106,6 +142,8 @@ class Diary:
         return self._safe
 
     def close(self) -> None:
+        if self._waiting:
+            self._late()
         self._journal.close()
 
 

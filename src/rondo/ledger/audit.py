@@ -77,4 +77,4 @@ def anchor(tx: Tx, at: float, client: str, told: Head) -> None:
 
 def _link(row: Row) -> Link:
     number, event, ref, at, user, action, message, digest = row
-    return Link(Entry(event, at, user, action, message, ref), Head(number, digest))
+    return Link.of(Entry(event, at, user, action, message, ref), Head(number, digest))

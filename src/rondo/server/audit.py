@@ -1,6 +1,6 @@
 """The server's audit.log: a copy of the ledger's entries, and what is told of those who are refused at the door.
 
-Theory of operation. An entry counts when its transaction is committed; the file follows, all that came within half a
+Theory of operation. An entry counts when its transaction is committed; the file follows, all that came within a
 second in one write. So a kill between the two costs nothing: at the start the file is completed from the ledger. The
 other way round (a loss of power can cost a ledger that is not synced its last transactions, and leave the file its
 lines) the ledger takes the entries back from the file and says so. Where the two are not one chain, both are left as
@@ -30,7 +30,7 @@ from rondo.wire import rondo_pb2 as pb
 
 log = logging.getLogger("rondo.audit")
 
-TOGETHER = 0.5  # seconds: what is told within them is one write
+TOGETHER = 1.0  # seconds: what is told within them is one write
 AT_ONCE = 200  # lines in one write: a millisecond or two
 REFUSALS = (20, 10.0)  # of one certificate that are told at once, and seconds until one more may follow
 ANCHOR = 30.0  # seconds between two heads of one client that are written down
