@@ -281,6 +281,27 @@ async def test_files_are_fetched_from_the_server_and_from_its_runs(tmp_path: Pat
                 assert (await at.says(typed))[0].startswith(f"Error: {error}")
 
 
+async def test_files_that_are_no_jobs_go_up_and_come_back(tmp_path: Path) -> None:
+    async with world(tmp_path / "w", {}) as made, console(made.workspaces[ADMIN], user=ADMIN) as at:
+        local, server = made.workspaces[ADMIN] / "transfer", made.workspaces[SERVER]
+        gated_job(local / "big")
+        await moved(at, "upload_folder big")
+        (local / "notes.txt").write_text("of the study")
+        sent = await moved(at, "upload_text notes.txt")
+        assert sent[3].split()[1::2] == ["notes.txt", "12"]
+        assert (server / "transfer" / "notes.txt").read_text() == "of the study"
+        (local / "notes.txt").unlink()
+        await moved(at, "download_text notes.txt")
+        assert (local / "notes.txt").read_text() == "of the study"
+        assert (await at.says("upload_binary nowhere.txt"))[0].startswith("Error: no such file: nowhere.txt")
+        assert (await at.says("upload_binary big"))[0].startswith("Error: not a file: big")
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / "big").write_text("no folder")
+        (refused,) = await at.says(f"upload_binary {tmp_path}/elsewhere/big")
+        assert "there is a folder big already" in refused
+        assert (await at.says("deploy notes.txt server"))[0].startswith("Error: no such folder: notes.txt")
+
+
 async def test_two_consoles_and_a_lost_one_see_the_same_run(tmp_path: Path) -> None:
     async with (
         gates(tmp_path / "data", ("a", 1), ("a", 2)) as (first, second),

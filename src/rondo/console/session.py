@@ -36,7 +36,7 @@ from rondo.net.retry import Backoff, keep_trying
 from rondo.net.transfer import Progress, pull, push
 from rondo.pki.kit import Kit
 from rondo.pki.vouchers import vouch
-from rondo.tensors.digest import FileInfo
+from rondo.tensors.digest import FileInfo, file_digest
 from rondo.wire import PROTOCOL
 from rondo.wire import rondo_pb2 as pb
 
@@ -119,10 +119,19 @@ class AdminSession:
         await asyncio.to_thread(check_job, job, folder)
         with tempfile.TemporaryDirectory() as scratch:
             file = await asyncio.to_thread(pack, folder, Path(scratch) / "package.zip")
-            voucher = vouch(file.digest, self.kit.project, self.kit.cert_pem, self.kit.key_pem)
-            offer = pb.Offer(package=pb.Package(name=folder.name, voucher=voucher))
-            await push(self._channel, file, offer, self._backoff, progress)
+            await self._send(file, pb.Package(name=folder.name), progress)
         return file
+
+    async def upload_file(self, path: Path, progress: Progress | None = None) -> FileInfo:
+        """Send a file that is no job to the staging area, as it is."""
+        file = await asyncio.to_thread(file_digest, path)
+        await self._send(file, pb.Package(name=path.name, plain=True), progress)
+        return file
+
+    async def _send(self, file: FileInfo, package: pb.Package, progress: Progress | None) -> None:
+        """Signed, so that server and sites can see whose it is."""
+        package.voucher = vouch(file.digest, self.kit.project, self.kit.cert_pem, self.kit.key_pem)
+        await push(self._channel, file, pb.Offer(package=package), self._backoff, progress)
 
     async def submit(self, folder: Path, progress: Progress | None = None) -> int:
         """Upload and run the job in this folder (never one of the transfer folder); returns the run's id."""

@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 from rondo.base.chain import entry
+from rondo.base.disk import disk_errors
 from rondo.base.errors import BadInput, Refused
 from rondo.jobs.check import check_choices, check_files
 from rondo.jobs.facts import PackageFacts, package_facts
@@ -62,6 +63,12 @@ class Staging:
         staged = self._store.folder / "transfer" / name
 
         async def stage() -> None:
+            if offer.package.plain:
+                await asyncio.to_thread(_move, part, staged)
+                about = f"{name}: {offer.file.size} bytes {offer.file.digest}"
+                told = entry(self._store.clock.now(), session.instance, "file_uploaded", about)
+                await self._store.do(audit.tell, told)
+                return
             await asyncio.to_thread(unpack_once, part, offer.file.digest, staged, check)
             await asyncio.to_thread(self._store.blobs.adopt, part, offer.file.digest)
             now, voucher = self._store.clock.now(), offer.package.voucher
@@ -73,6 +80,14 @@ class Staging:
         except BadInput as error:  # where the file is spooled says nothing to its sender
             where = f"package {name}" if error.where.startswith(str(self._store.folder)) else error.where
             raise BadInput(error.what, where=where, hint=error.hint) from None
+
+
+def _move(part: Path, staged: Path) -> None:
+    if staged.is_dir():
+        raise BadInput(f"there is a folder {staged.name} already", hint="give the file another name")
+    with disk_errors(staged, "keep the file"):
+        staged.parent.mkdir(exist_ok=True)
+        part.replace(staged)
 
 
 def _stage(tx: Tx, package: runs.Package) -> None:

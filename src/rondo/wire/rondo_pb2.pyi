@@ -352,12 +352,14 @@ class Offer(_message.Message):
     def __init__(self, file: _Optional[_Union[FileRef, _Mapping]] = ..., update: _Optional[_Union[Claim, _Mapping]] = ..., package: _Optional[_Union[Package, _Mapping]] = ...) -> None: ...
 
 class Package(_message.Message):
-    __slots__ = ("name", "voucher")
+    __slots__ = ("name", "voucher", "plain")
     NAME_FIELD_NUMBER: _ClassVar[int]
     VOUCHER_FIELD_NUMBER: _ClassVar[int]
+    PLAIN_FIELD_NUMBER: _ClassVar[int]
     name: str
     voucher: str
-    def __init__(self, name: _Optional[str] = ..., voucher: _Optional[str] = ...) -> None: ...
+    plain: bool
+    def __init__(self, name: _Optional[str] = ..., voucher: _Optional[str] = ..., plain: bool = ...) -> None: ...
 
 class OfferReply(_message.Message):
     __slots__ = ("have", "offset", "upload", "refused", "code")
