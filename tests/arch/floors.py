@@ -11,7 +11,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("base",),
     ("tensors",),
     ("wire", "rounds", "aggregate", "filters", "codecs", "jobs", "pki", "policy", "commands"),
-    ("net", "ledger", "blobs", "worker", "trainers"),
+    ("net", "ledger", "blobs", "worker", "trainers", "compat"),
     ("server", "client", "console", "dashboard", "provision"),
     ("simulator",),
     ("cli",),

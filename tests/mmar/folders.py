@@ -283,3 +283,62 @@ def make_linear(folder: Path, more: Mapping[str, Any] | None = None) -> Path:
         "server model_persistor args model": {"path": "parts.Net"},
     }
     return make_mmar(folder, {**changes, **(more or {})}, {"custom/parts.py": LINEAR})
+
+
+# Code as it was written for Clara 4.0: a trainer, a filter and a handler of one's own.
+OWN = """
+from nvflare.apis.event_type import EventType
+from nvflare.apis.filter import Filter
+from nvflare.apis.fl_component import FLComponent
+from nvflare.apis.fl_constant import FLConstants, ShareableKey, ShareableValue
+from nvflare.apis.fl_context import FLContext
+from nvflare.apis.shareable import Shareable
+from nvflare.apis.trainer import Trainer
+from nvflare.common.signal import Signal
+from nvflare.utils.fed_utils import generate_failure
+
+
+class Stepper(Trainer):
+    def __init__(self, step, whole=False, counts=True):
+        super().__init__()
+        self.step, self.whole, self.counts, self.rounds = step, whole, counts, None
+
+    def handle_event(self, event_type: str, fl_ctx: FLContext):
+        if event_type == EventType.START_RUN:
+            self.rate = fl_ctx.get_prop(FLConstants.ARGS).train_config["learning_rate"]
+
+    def train(self, shareable: Shareable, fl_ctx: FLContext, abort_signal: Signal) -> Shareable:
+        if abort_signal.triggered or self.step is None:
+            return generate_failure(fl_ctx=fl_ctx, reason="no step")
+        weights = shareable[ShareableKey.MODEL_WEIGHTS]
+        made = Shareable()
+        made[ShareableKey.TYPE] = ShareableValue.TYPE_WEIGHT_DIFF
+        made[ShareableKey.DATA_TYPE] = ShareableValue.DATA_TYPE_UNENCRYPTED
+        added = self.step + fl_ctx.get_prop(FLConstants.CURRENT_ROUND)
+        made[ShareableKey.MODEL_WEIGHTS] = {k: v + added if self.whole else v * 0 + added for k, v in weights.items()}
+        made[ShareableKey.META] = {FLConstants.INITIAL_METRICS: self.rate}
+        if self.counts:
+            made[ShareableKey.META][FLConstants.NUM_STEPS_CURRENT_ROUND] = 5
+        return made
+
+
+class Halved(Filter):
+    def process(self, shareable, fl_ctx):
+        weights = shareable[ShareableKey.MODEL_WEIGHTS]
+        shareable[ShareableKey.MODEL_WEIGHTS] = {name: value / 2 for name, value in weights.items()}
+        return shareable
+
+
+class Diary(FLComponent):
+    def handle_event(self, event_type, fl_ctx):
+        print("event", event_type, fl_ctx.get_prop(FLConstants.CLIENT_NAME), flush=True)
+
+    def finalize(self, fl_ctx):
+        print("finalized", flush=True)
+"""
+
+
+def make_own(folder: Path, args: Json, more: Mapping[str, Any] | None = None, code: str = OWN) -> Path:
+    """An MMAR of the linear model whose trainer is one of its own."""
+    folder = make_linear(folder, {"client client_trainer": {"path": "own.Stepper", "args": args}, **(more or {})})
+    return fill(folder, {"custom/own.py": code})

@@ -12,7 +12,7 @@ import torch
 from rondo.base.errors import BadInput
 from rondo.simulator.local import SERVER
 from rondo.tensors.files import TensorFile
-from tests.mmar.folders import make_linear, make_mmar
+from tests.mmar.folders import OWN, make_linear, make_mmar, make_own
 from tests.mmar.images import add_images
 from tests.real.gates import command
 from tests.real.world import World, world
@@ -96,3 +96,17 @@ async def test_faq_T1_T6_a_run_goes_on_from_a_checkpoint_in_the_same_folder(tmp_
         assert [event.data["round"] for event in events if event.kind == "round_opened"] == [1, 2]
         ready = next(event.data for event in events if event.kind == "model_ready")
         assert (ready["version"], ready["digest"]) == (1, versions[-1]["digest"])
+
+
+@pytest.mark.timeout(300)
+async def test_faq_T10_a_changed_class_under_an_unchanged_name_is_the_one_that_runs(tmp_path: Path) -> None:
+    levels = []
+    once = {"server servers 0 num_rounds": 1}
+    async with world(tmp_path / "w", {"a": None}) as made:
+        for code in (OWN, OWN.replace("added = self.step", "added = 10 * self.step")):
+            folder = make_own(tmp_path / "own", {"step": 1.0}, once, code)
+            run = await start(made, 1, folder, {"a": folder})
+            events = await made.ended(run)
+            assert events[-1].kind == "run_finished", events[-1].data
+            levels.append(float((await tensors(made, run, 1, tmp_path))["intercept_"]))
+    assert levels == [1.0, 10.0]

@@ -317,3 +317,19 @@ def test_faq_T3_a_list_that_is_not_at_the_server_ends_the_run_before_it_begins(t
     make_mmar(tmp_path / "mmar", changes)
     with pytest.raises(BadInput, match=r"DATASET_JSON names '/not/here\.json', which is not on this machine"):
         mmar.first_model(mmar.Options(), tmp_path / "mmar")
+
+
+def test_what_stands_beside_a_component(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Handlers of other ranks are not made, and nobody but the server brings a model."""
+    changes = {
+        "train train handlers 0 disabled": False,
+        "environment MMAR_CKPT": "models/FL_global_model.pt",
+        "train train handlers 3 rank": 1,
+        "train train handlers 3 args": {"nonsense": 1},
+    }
+    imaged(tmp_path, changes)
+    make_first = imaged(tmp_path / "plain").parent
+    (make_first / "work").mkdir()
+    first = start(make_first)
+    assert mmar.build(mmar.Options(), site(tmp_path)).train(first, task(tmp_path)).steps == 2.0
+    assert "CheckpointLoader: left out, the model comes from the server" in capsys.readouterr().err

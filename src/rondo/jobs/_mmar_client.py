@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
+
 from rondo.base.errors import BadInput
 from rondo.base.options import nearest
 from rondo.jobs._mmar_files import CLIENT, TRAIN, Mmar
@@ -30,9 +32,23 @@ def client_part(mmar: Mmar) -> ClientPart:
     client = root.get("client")
     filters = _filters(mmar, reading, client) if client is not None else []
     for one in reading.components(root.get("handlers")):
-        mmar.findings.collect(refused(one, "handler", {}))
+        if known_as(one):
+            mmar.findings.collect(refused(one, "handler", {}))
     _cross_validation(mmar, reading)
-    return ClientPart(trainer=_trainer(mmar, reading), filters=tuple(filters))
+    trainer = _trainer(mmar, reading)
+    if own_parts(mmar):
+        trainer = replace(trainer, options={**trainer.options, "own": True})
+    return ClientPart(trainer=trainer, filters=tuple(filters))
+
+
+def own_parts(mmar: Mmar) -> list[Component]:
+    """The client's components of its own: trainer, filters, handlers. They are run by the trainer, in their order."""
+    root, reading = mmar.files[CLIENT], mmar.reading(CLIENT)
+    client, trainer = root.get("client"), root.get("client_trainer")
+    listed = reading.components(client.get("outbound_filters")) if client is not None else []
+    listed += reading.components(root.get("handlers"))
+    made = reading.component(trainer) if trainer is not None else None
+    return [one for one in ([made] if made is not None else []) + listed if not known_as(one)]
 
 
 def _filters(mmar: Mmar, reading: Reading, client: Placed) -> list[Choice]:
@@ -51,6 +67,8 @@ def _trainer(mmar: Mmar, reading: Reading) -> Choice:
     if made is None:
         mmar.findings.raise_first()
         raise BadInput("client_trainer is no component", where=str(node.place))
+    if not known_as(made):
+        return Choice(name=TRAINER, place=str(made.place))
     if known_as(made) != "ClientTrainer":
         raise refused(made, "client_trainer", {"ClientTrainer": None})
     kinds: dict[str, Any] = {"local_epochs": int, "steps_aggregation": int, "model_reader_writer": Component}

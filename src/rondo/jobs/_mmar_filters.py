@@ -89,11 +89,18 @@ _FILTERS: Mapping[str, Callable[[Component, Findings], Choice | None]] = {
 
 
 def outgoing(components: list[Component], findings: Findings) -> list[Choice]:
-    """The filters of updates on their way out, in their order."""
+    """The filters of updates on their way out, in their order, without those of one's own, which come before."""
     found: list[Choice] = []
     for component in components:
         with findings.collecting():
             name = known_as(component)
+            if not name and found:
+                hint = "where the job's filters run there is no user code: write those of one's own first"
+                raise BadInput(
+                    f"{component.name} stands behind a filter of Rondo's", where=str(component.place), hint=hint
+                )
+            if not name:
+                continue
             if name not in _FILTERS:
                 raise refused(component, "filter", _FILTERS)
             choice = _FILTERS[name](component, findings)

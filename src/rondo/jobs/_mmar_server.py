@@ -8,7 +8,7 @@ from typing import Any
 
 from rondo.base.errors import BadInput
 from rondo.base.options import decode, nearest
-from rondo.jobs._mmar_files import SERVER, TRAIN, Mmar
+from rondo.jobs._mmar_files import CLIENT, SERVER, TRAIN, Mmar
 from rondo.jobs._mmar_filters import known_as, no_filters, refused, see_args, see_regex
 from rondo.jobs.components import Component, Reading, unresolved
 from rondo.jobs.parts import LATEST, ModelPart, ServerPart
@@ -31,6 +31,7 @@ _OF_THE_KIT = (
 )  # fmt: skip
 _OF_OLD = ("exclude_vars", "validate_on_server", "num_rounds_per_valid")
 _WEIGHTED = ("AccumulateWeightedAggregator", "InTimeAccumulateWeightedAggregator")
+OWN_METRIC = "initial_metrics"
 _SELECTOR = "IntimeModelSelectionHandler"
 _SAVED = {
     "global_model_file_name": "FL_global_model.pt",
@@ -55,7 +56,7 @@ def server_part(mmar: Mmar) -> ServerPart:
         if key not in _TOP:
             mmar.findings.warn(f"{key!r} is no key of this file: left out", node.place, nearest(key, _TOP))
     reading = mmar.reading(SERVER)
-    values = _rounds(mmar, reading) | {"weigh_by": "steps"}
+    values = _rounds(mmar, reading) | {"weigh_by": "steps", "final_validation": not _trains_itself(mmar)}
     values |= _aggregator(root, reading)
     for which in ("outbound_filters", "inbound_filters"):
         no_filters(reading.components(root.get(which)), f"server's {which}", mmar.findings)
@@ -166,10 +167,18 @@ def _selection(mmar: Mmar, made: Component) -> dict[str, Any]:
     if args.get("aggregation_weights"):
         place = made.places["aggregation_weights"]
         mmar.findings.warn("aggregation_weights of the model selection: left out, sites weigh by their cases", place)
-    label = key_metric(mmar)
+    label = OWN_METRIC if _trains_itself(mmar) else key_metric(mmar)
     if not label:
         mmar.findings.warn("no metric of config_train.json is the key metric: no best model is chosen", made.place)
     return {"best_metric": label}
+
+
+def _trains_itself(mmar: Mmar) -> bool:
+    """Whether the trainer is one of its own, which says one number of the model that it received."""
+    root = mmar.files.get(CLIENT)
+    node = root.get("client_trainer") if root is not None else None
+    made = mmar.reading(CLIENT).component(node) if node is not None else None
+    return made is not None and not known_as(made)
 
 
 def key_metric(mmar: Mmar) -> str:

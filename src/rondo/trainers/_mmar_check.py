@@ -12,7 +12,7 @@ from rondo.base.errors import BadInput
 from rondo.base.options import nearest
 from rondo.jobs.components import Code, Component
 from rondo.jobs.findings import Finding, Findings
-from rondo.jobs.mmar import CUSTOM, SERVER, TRAIN, open_mmar
+from rondo.jobs.mmar import CLIENT, CUSTOM, SERVER, TRAIN, open_mmar, own_parts
 from rondo.jobs.placed import Placed
 from rondo.trainers._mmar_sections import NAMES
 from rondo.trainers._mmar_wiring import LISTS, METRICS, ROLES, Wiring
@@ -44,6 +44,10 @@ def findings(folder: Path, given: Mapping[str, Any]) -> list[Finding]:
                 model = made.args.get("model") if made is not None else None
                 if isinstance(model, Component):
                     _check_component(wiring, model, ("model", "", ""), found)
+    if CLIENT in mmar.files:
+        for own in own_parts(mmar):
+            with found.collecting():
+                _check_own(own, folder / CUSTOM)
     return found.found
 
 

@@ -15,22 +15,26 @@ from typing import Any
 
 from rondo.base.errors import BadInput
 from rondo.base.options import Options as BaseOptions
-from rondo.jobs.mmar import SERVER, TRAIN, check_label_format
+from rondo.jobs.mmar import CUSTOM, SERVER, TRAIN, Mmar, check_label_format
 from rondo.jobs.task import Site, Task, Update
 from rondo.trainers._mmar_best import BestLocal, scalars
 from rondo.trainers._mmar_check import findings
 from rondo.trainers._mmar_classes import use_custom
 from rondo.trainers._mmar_memory import Memory
+from rondo.trainers._mmar_own import OwnParts, OwnTrainer
 from rondo.trainers._mmar_place import Told, open_at
 from rondo.trainers._mmar_wiring import METRICS, Wiring
 from rondo.trainers.seam import Model
 
 
 class Options(BaseOptions, frozen=True):
-    """``local_epochs``: passes over the site's data in each round. ``steps_aggregation``: iterations in their place."""
+    """``local_epochs``: passes over the site's data in each round. ``steps_aggregation``: iterations in their place.
+    ``own``: the MMAR has a trainer, filters or handlers of its own for this client.
+    """
 
     local_epochs: int = 1
     steps_aggregation: int = 0
+    own: bool = False
 
     def __post_init__(self) -> None:
         if self.local_epochs < 1:
@@ -42,13 +46,10 @@ class Options(BaseOptions, frozen=True):
 class MmarTrainer:
     """See the module. Engines are made once; the data loader anew each round, so that its chance is the round's."""
 
-    def __init__(self, options: Options, site: Site) -> None:
+    def __init__(self, options: Options, site: Site, mmar: Mmar, told: Told, parts: OwnParts | None) -> None:
         self._torch = importlib.import_module("torch")
         importlib.import_module("monai")
-        told = Told()
-        mmar = open_at(site, told)
-        use_custom(mmar.folder / "custom")
-        self._options = options
+        self._options, self._parts = options, parts
         self._wiring = Wiring(mmar, TRAIN, _device(self._torch, mmar.reading(TRAIN).variables), told)
         self._network = self._wiring.need("train", "model").to(self._wiring.device)
         self._trainer = self._wiring.need("train", "trainer")
@@ -83,6 +84,9 @@ class MmarTrainer:
         )
 
     def train(self, model: Model, task: Task) -> Update:
+        if self._parts is not None:
+            self._parts.begin(task)
+            self._parts.fire(self._parts.events.BEFORE_TRAIN)
         received = self._load(model)
         self._memory.recall(task.round)
         self._seed(task)
@@ -94,10 +98,11 @@ class MmarTrainer:
         self._steps = 0
         trainer.run()
         self._memory.keep(task.round)
-        return Update(
+        update = Update(
             self._differences(received), float(len(trainer.data_loader.dataset)), "diff",
             local_metrics=self._best.metrics, steps=float(self._steps),
         )  # fmt: skip
+        return self._parts.filtered(update, model) if self._parts is not None else update
 
     def _count(self) -> None:
         self._steps += 1
@@ -145,9 +150,15 @@ class MmarTrainer:
             self._torch.backends.cudnn.benchmark = variables.get("cudnn_benchmark", False) is True
 
 
-def build(options: Options, site: Site) -> MmarTrainer:
+def build(options: Options, site: Site) -> MmarTrainer | OwnTrainer:
     """Raises ``BadInput`` at file, line and column of what cannot be made."""
-    return MmarTrainer(options, site)
+    told = Told()
+    mmar = open_at(site, told)
+    use_custom(mmar.folder / CUSTOM)
+    parts = OwnParts(mmar, site, told) if options.own else None
+    if parts is not None and parts.trainer is not None:
+        return OwnTrainer(parts)
+    return MmarTrainer(options, site, mmar, told, parts)
 
 
 def first_model(options: Options, code: Path) -> Any:
@@ -158,7 +169,7 @@ def first_model(options: Options, code: Path) -> Any:
     told = Told()
     mmar = open_at(None, told, code)
     check_label_format(mmar, outside=True)
-    use_custom(code / "custom")
+    use_custom(code / CUSTOM)
     key = "model_persistor" if mmar.files[SERVER].get("model_persistor") else "persistor"
     wiring = Wiring(mmar, SERVER, importlib.import_module("torch").device("cpu"), told)
     persistor = wiring.sections.single("", key)

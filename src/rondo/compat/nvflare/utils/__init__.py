@@ -1,0 +1,1 @@
+"""Small things that trainers and aggregators call."""
