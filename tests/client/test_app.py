@@ -7,7 +7,6 @@ import gc
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
@@ -52,9 +51,8 @@ async def answering(
     kit: Kit, *waits: pb.Order | RondoError | str, logins: tuple[RondoError, ...] = (), name: str = ""
 ) -> AsyncIterator[dict[str, pb.Report]]:
     """A server that answers waiting calls with ``waits``, one after the other; the first log-ins with errors. A kind
-    of report among them holds the answer until it was reported; yields what was."""
-    # An answer may come to a call that the client has just given up for the next one: the last order stands.
-    orders, troubles = chain(waits, repeat(LEAVE)), iter(logins)
+    of report among them: the order before it stands until that was reported. Yields what was."""
+    steps, troubles = [*waits, LEAVE], iter(logins)
     reports: dict[str, pb.Report] = {}
     reported = asyncio.Condition()
 
@@ -63,17 +61,20 @@ async def answering(
             raise trouble
         return pb.Welcome(token="t", instance=name or hello.name, heartbeat=60.0, project=hello.project)
 
-    async def wait(_: pb.Holding, call: Call) -> pb.Order:
-        order = next(orders)
-        if isinstance(order, str):
-            kind = order
-            async with reported:
+    async def wait(holding: pb.Holding, call: Call) -> pb.Order:
+        while [kind for kind in steps[1:2] if isinstance(kind, str) and kind in reports]:
+            del steps[:2]
+        step = steps[0]
+        if isinstance(step, RondoError):
+            steps.pop(0)
+            raise step
+        assert isinstance(step, pb.Order)
+        if (step.HasField("engage") and holding.run) or (step.HasField("work") and holding.phase != "ready"):
+            kind = str(steps[1])
+            async with reported:  # as a server holds a call on which nothing is to be changed
                 await reported.wait_for(lambda: kind in reports)
-            order = next(orders)
-        if isinstance(order, RondoError):
-            raise order
-        assert isinstance(order, pb.Order)
-        return order
+            return pb.Order(nothing=pb.Nothing(waiting_for="the next step"))
+        return step
 
     async def report(said: pb.Report, call: Call) -> pb.ReportReply:
         async with reported:

@@ -186,8 +186,10 @@ def test_which_commands_are_answered(place: Place) -> None:
         return [name for name in names if read_policy(place.folder).commands.answers(name)]
 
     every = ("deploy", "ls", "cat", "env")
+    assert answered(*every) == ["deploy"]
+    policy(place, "[commands]\nshell = true\n")
     assert answered(*every) == list(every)
-    policy(place, '[commands]\nrefuse = ["shell"]\n')
+    policy(place, '[commands]\nshell = true\nrefuse = ["shell"]\n')
     assert answered(*every) == ["deploy"]
     policy(place, '[commands]\nanswer = ["deploy", "shell"]\nrefuse = ["env"]\n')
     assert answered(*every) == ["deploy", "ls", "cat"]

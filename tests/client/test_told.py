@@ -60,11 +60,11 @@ def test_the_example_in_the_kit_is_a_policy(site: Path) -> None:
 
 def test_what_is_in_force_is_printed(site: Path) -> None:
     assert f"none: no {FILE} in {site}" in call("client", "policy", site).output
-    (site / FILE).write_text('code = "refuse"\n[limits]\nmemory = "2 GiB"\n[commands]\nrefuse = ["shell"]\n')
+    (site / FILE).write_text('code = "refuse"\n[limits]\nmemory = "2 GiB"\n[commands]\nrefuse = ["sys_info"]\n')
     text = call("client", "policy", site / "startup").output
     assert "code:      no job may bring its own" in text and "2.0 GiB of memory" in text
     said = json.loads(call("client", "policy", site, "--format", "json").output)
-    assert said["commands"] == "all, but not shell" and said["file"] == str(site / FILE)
+    assert said["commands"] == "all, but not shell, sys_info" and said["file"] == str(site / FILE)
 
 
 @pytest.mark.parametrize(

@@ -60,6 +60,7 @@ POLICIES = st.fixed_dictionaries(
         "commands": st.fixed_dictionaries(
             {},
             optional={
+                "shell": st.booleans(),
                 "answer": st.lists(st.sampled_from((*COMMANDS, "shell")), unique=True),
                 "refuse": st.lists(st.sampled_from((*COMMANDS, "shell")), unique=True),
             },
@@ -85,7 +86,9 @@ def test_what_is_written_is_in_force(policy: dict[str, Any]) -> None:
     commands = policy.get("commands", {})
     for name in COMMANDS:
         words = {name, "shell"} if name in SHELL else {name}
-        answered = "answer" not in commands or bool(words & set(commands["answer"]))
+        answered = bool(words & set(commands.get("answer", ()))) or (
+            "answer" not in commands and (name not in SHELL or commands.get("shell", False))
+        )
         assert found.commands.answers(name) == (answered and not words & set(commands.get("refuse", ())))
 
 
@@ -125,7 +128,8 @@ def test_the_example_says_what_holds_without_it_and_all_of_it_can_be_said() -> N
     found = read(said.replace("/data/project", tempfile.gettempdir()))
     check_filters(found)
     assert found.limits.memory == 32 << 30 and found.worker.sandbox == "bubblewrap" and len(found.code) == 2
-    assert not found.commands.answers("cat") and found.filters and found.data.folders
+    assert found.commands.answers("cat") and not found.commands.answers("sys_info")
+    assert found.filters and found.data.folders
 
 
 @given(st.text(max_size=20))

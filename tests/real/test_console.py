@@ -84,6 +84,7 @@ async def test_a_person_logs_in_looks_around_and_leaves(tmp_path: Path) -> None:
             assert any(row.startswith("| a ") for row in await server_says(at, "check_status server"))
 
             # A command that does not end by itself ends with Ctrl-C.
+            made.let_look("a")
             (made.workspaces["a"] / "log.txt").write_text("the only line\n")
             at.press("tail a -f log.txt" + ENTER)
             await at.sees("the only line")

@@ -37,6 +37,7 @@ def put(path: Path, text: str) -> None:
 
 async def test_every_command_shows_the_server_and_a_client(tmp_path: Path) -> None:
     async with world(tmp_path / "w", {"a": None, "bb": None}) as made:
+        made.let_look("a", "bb")
         for site in (SERVER, "a"):
             folder = made.workspaces[site]
             put(folder / "notes" / "log.txt", "".join(f"line {number} of {site}\n" for number in range(30)))
@@ -116,6 +117,7 @@ async def console(made: World, command: str) -> AsyncIterator[Console]:
 @pytest.mark.parametrize("site", [SERVER, "a"])
 async def test_tail_shows_what_is_written_after_it_began_until_it_is_ended(tmp_path: Path, site: str) -> None:
     async with world(tmp_path / "w", {"a": None}) as made:
+        made.let_look("a")
         log = made.workspaces[site] / "log.txt"
         put(log, "first\nsecond\n")
         async with console(made, f"tail {site} -f -n 1 log.txt") as following:
@@ -135,6 +137,7 @@ async def test_tail_shows_what_is_written_after_it_began_until_it_is_ended(tmp_p
 async def test_a_client_that_is_silent_is_told_and_does_nothing_later(tmp_path: Path) -> None:
     """Stopped (SIGSTOP), so that its connection stands and the question lies before it when it wakes."""
     async with world(tmp_path / "w", {"a": None, "bb": None}) as made:
+        made.let_look("a", "bb")
         job = gated_job(tmp_path / "study")
         numbers = ("set_run_number 2", "deploy study client", "set_run_number 1", "deploy study server")
         for line in (f"upload_folder {job}", *numbers, "set_timeout 1"):

@@ -44,6 +44,7 @@ def execute(test: doctest.DocTest, names: Mapping[str, Any]) -> None:
 async def test_the_examples_are_true(tmp_path: Path) -> None:
     job = write_job(tmp_path / "study", num_rounds=2)
     async with world(tmp_path / "w", {"a": None, "bb": None}) as made:
+        made.let_look("a", "bb")
         kit = made.workspaces[ADMIN]
         with rondo.connect(kit) as admin:
             first = admin.submit(job).wait()
@@ -56,6 +57,7 @@ async def test_the_examples_are_true(tmp_path: Path) -> None:
 
 async def test_the_page_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with world(tmp_path / "w", {"a": None, "bb": None}) as made:
+        made.let_look("a", "bb")
         monkeypatch.chdir(tmp_path)
         (tmp_path / "admin-kit").symlink_to(made.workspaces[ADMIN])
         write_job(tmp_path / "study", num_rounds=2)

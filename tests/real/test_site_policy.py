@@ -113,8 +113,9 @@ async def test_a_site_decides_whose_code_runs(tmp_path: Path) -> None:
         policy(made, "a", '[commands]\nrefuse = ["deploy"]\n')
         assert "does not answer 'deploy'" in (await deployed(made, job, "a"))["a"]
 
-        # The same for every command that looks around here, by one word; the other site answers as before.
-        policy(made, "a", '[commands]\nrefuse = ["shell"]\n')
+        # Who looks around here is answered by the site that says so, and by no other.
+        policy(made, "a", "")
+        policy(made, "bb", "[commands]\nshell = true\n")
         for line in ("ls a", "ls -l a", "pwd a", "env a", "cat a readme.txt", "tail a log.txt", "grep a x log.txt"):
             (problem,) = (await command(made.session, line))["problems"]
             assert (problem["site"], problem["code"]) == ("a", "SiteRefused"), line

@@ -134,6 +134,11 @@ class World(Federation):
         assert out.strip(), err.decode()
         return process.returncode or 0, json.loads(out)
 
+    def let_look(self, *clients: str) -> None:
+        """These sites let admins look around in their workspaces."""
+        for client in clients:
+            (self.workspaces[client] / "site_policy.toml").write_text("[commands]\nshell = true\n")
+
     async def last_event(self) -> int:
         """The number of the newest event."""
         return max([event.number async for event in self.session.watch(follow=False)], default=0)

@@ -42,15 +42,16 @@ class Limits(Options, frozen=True):
 
 
 class Commands(Options, frozen=True):
-    """Which commands are answered: those in ``answer`` (None: all), without those in ``refuse``. "shell" stands for
-    the commands that look around in the workspace."""
+    """Which commands are answered: those in ``answer`` (None: all but those that look around in the workspace, unless
+    ``shell``), without those in ``refuse``, where "shell" stands for all that look around."""
 
+    shell: bool = False
     answer: frozenset[str] | None = None
     refuse: frozenset[str] = frozenset()
 
     def answers(self, name: str) -> bool:
         """Whether this site answers the command ``name``."""
-        listed = self.answer is None or name in _spelled(self.answer)
+        listed = self.shell or name not in SHELL if self.answer is None else name in _spelled(self.answer)
         return listed and name not in _spelled(self.refuse)
 
 

@@ -50,5 +50,7 @@ def _limits(limits: Limits) -> str:
 
 def _commands(policy: SitePolicy) -> str:
     answer, refuse = policy.commands.answer, policy.commands.refuse
+    if answer is None and not policy.commands.shell:
+        refuse |= {"shell"}
     told = "all" if answer is None else ", ".join(sorted(answer)) or "none"
     return f"{told}, but not {', '.join(sorted(refuse))}" if refuse else told

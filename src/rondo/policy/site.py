@@ -30,10 +30,11 @@ EXAMPLE = """\
 # disk = "100 GiB"
 # run_time = "12 h"
 
-# Which commands of admins are answered: those in answer (without it: all), but not those in refuse.
-# "shell" stands for those that look around in the workspace: cat, env, grep, head, ls, pwd, tail.
+# Which commands of admins are answered: all but those that look around in the workspace (cat, env, grep, head, ls,
+# pwd, tail), these only with shell = true; or only those in answer; in either case not those in refuse.
 # [commands]
-# refuse = ["shell"]
+# shell = true
+# refuse = ["sys_info"]
 
 # Where the data lies. The first is what trainers get where the client is started without --data.
 # [data]
