@@ -14,13 +14,13 @@ from typer.testing import CliRunner, Result
 from rondo.base.clock import SystemClock
 from rondo.base.errors import BadInput, SiteRefused
 from rondo.cli import client, doctor
-from rondo.client.policy import Commands, Data, Limits, SitePolicy, Workers, read_policy
+from rondo.client.policy import Commands, Data, Limits, SitePolicy, Validation, Workers, read_policy
 from rondo.policy.site import EXAMPLE, FILE
 from rondo.simulator.local import ADMIN, Layout, make_kits
 from tests.arch.tree import ROOT
 from tests.ports import free_port
 
-KINDS = (Limits, Commands, Data, Workers)
+KINDS = (Limits, Commands, Data, Workers, Validation)
 app = typer.Typer()
 app.add_typer(client.app, name="client")
 app.command("doctor")(doctor.doctor)

@@ -37,6 +37,7 @@ class MemoryDesk:
     waits: WaitingLine | None = None
     versions: dict[int, list[Mapping[str, Any]]] = field(default_factory=dict)
     scalars: dict[int, list[Mapping[str, Any]]] = field(default_factory=dict)
+    matrix: list[Mapping[str, Any]] = field(default_factory=list)  # of every run
     stopped: bool = False
     gpus: dict[str, int] = field(default_factory=dict)  # by client, as it was started
     restarted: bool = False
@@ -218,6 +219,9 @@ class MemoryRuns:
 
     async def models(self, run: int) -> list[Mapping[str, Any]]:
         return self.at.versions.get(run, [])
+
+    async def crossed(self, run: int) -> list[Mapping[str, Any]]:
+        return self.at.matrix
 
     async def metrics(self, run: int) -> list[Mapping[str, Any]]:
         return self.at.scalars.get(run, [])

@@ -78,7 +78,8 @@ def test_the_example_can_be_typed_and_travels(module: ModuleType) -> None:
 @pytest.mark.parametrize("module", MODULES, ids=COMMANDS)
 def test_a_command_answers_in_rows_of_the_four_kinds(module: ModuleType, tmp_path: Path) -> None:
     """Its example, on a desk where there is something to do."""
-    desk = MemoryDesk(packages={"my_job"}, folder=tmp_path)
+    entry = {"site": "site-1", "model": "site-2", "samples": 2.0, "metrics": {"auc": 0.5}, "why": ""}
+    desk = MemoryDesk(packages={"my_job"}, folder=tmp_path, matrix=[entry])
     (tmp_path / "log.txt").write_text("a line\n")
     for client in ("site-1", "site-2"):
         desk.add_client(client)

@@ -19,7 +19,7 @@ from tests.ledger.rows import JOB, add_model, add_run, ask, session
 
 async def test_opening_it_makes_the_tables_once(ledger: Ledger, other: Ledger) -> None:
     assert set(metadata.tables) == set(await other.do(lambda tx: inspect(tx).get_table_names())) - {"sqlite_sequence"}
-    assert await other.do(events.setting, "schema") == "4"
+    assert await other.do(events.setting, "schema") == "5"
 
 
 async def test_a_transaction_that_raises_leaves_nothing(ledger: Ledger) -> None:

@@ -175,7 +175,7 @@ async def test_a_ledger_of_a_newer_rondo_is_left_alone(path: Path) -> None:
     async with Ledger(sqlite_url(path)) as ledger:
         await ledger.do(events.put_setting, "schema", str(int(SCHEMA) + 1))
     before = content(path)
-    with pytest.raises(Conflict, match=r"has schema 5, this Rondo reads 4.*use the Rondo version that wrote it"):
+    with pytest.raises(Conflict, match=r"has schema 6, this Rondo reads 5.*use the Rondo version that wrote it"):
         await names(sqlite_url(path))
     assert content(path) == before
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from rondo.rounds import events as e
+from rondo.rounds.crossing import CROSSING, asked
 from rondo.rounds.orders import (
     TAKING_PART,
     Ask,
@@ -232,6 +233,8 @@ class OrdersMachine(RuleBasedStateMachine):
         has=st.sampled_from([Holding(0, "idle", -1, ""), Holding(1, "ready", -1, ""), Holding(3, "ready", -1, "")]),
     )
     def begin(self, part: str, has: Holding) -> None:
+        if part == "preparing" and has.run == 1:
+            part = "prepared"  # that is told before it is ready
         self.facts = Facts(run=1 if part else 0, part=part)
         self.has = has
         self.sound = True  # its package can be prepared
@@ -254,6 +257,7 @@ class OrdersMachine(RuleBasedStateMachine):
             assert this is not None and this.state == "open" and not this.answered
             assert (order.run, order.round, order.task) == (self.facts.run, this.round, this.task)
             assert self.takes_part and self.has.run == self.facts.run and self.has.phase == "ready"
+            assert self.facts.part != "validating" or order.task in CROSSING
         return order
 
     def obey(self, given: Given) -> None:
@@ -274,7 +278,8 @@ class OrdersMachine(RuleBasedStateMachine):
         own = self.has.run == self.facts.run and self.facts.part not in ("stopped", "")
         if self.has.phase == "preparing":
             if own:
-                self.facts = replace(self.facts, part="prepared" if self.sound else "failed")
+                ready = "validating" if self.facts.part == "validating" else "prepared"
+                self.facts = replace(self.facts, part=ready if self.sound else "failed")
             self.has = replace(self.has, phase="ready" if self.sound else "failed")
         elif self.has.phase == "working":
             this = self.facts.open_round
@@ -318,6 +323,18 @@ class OrdersMachine(RuleBasedStateMachine):
             self.facts = replace(self.facts, part="stopped")
 
     @rule()
+    def is_aborted_once_and_only_validates(self) -> None:
+        if self.takes_part and self.facts.part == "prepared":
+            self.facts = replace(self.facts, part="validating")
+            this = self.facts.open_round
+            if this:
+                self.facts = replace(self.facts, open_round=replace(this, answered=self.answered(this.task)))
+
+    def answered(self, task: str) -> bool:
+        """As the ledger tells it of a round that this client is not asked in."""
+        return self.facts.part in TAKING_PART and not asked(task, self.facts.part, cross=True)
+
+    @rule()
     def is_asked(self) -> None:
         self.facts = replace(self.facts, ask=True)
 
@@ -326,11 +343,12 @@ class OrdersMachine(RuleBasedStateMachine):
         if self.facts.open_round:
             self.facts = replace(self.facts, open_round=replace(self.facts.open_round, state=state))
 
-    @rule(task=st.sampled_from(["train", "validate"]))
+    @rule(task=st.sampled_from(["train", "validate", "collect", "cross"]))
     def the_next_round_opens(self, task: str) -> None:
         this = self.facts.open_round
         if self.facts.run and (this is None or this.state != "open"):
-            self.facts = replace(self.facts, open_round=OpenRound(this.round + 1 if this else 0, task, "open", False))
+            number = this.round + 1 if this else 0
+            self.facts = replace(self.facts, open_round=OpenRound(number, task, "open", self.answered(task)))
 
     @rule(invited=st.booleans())
     def the_next_run_begins(self, invited: bool) -> None:
@@ -351,7 +369,7 @@ class OrdersMachine(RuleBasedStateMachine):
         else:
             raise AssertionError(f"{found} comes to no rest")
         assert self.has.run == (self.facts.run if self.takes_part else 0)
-        assert not self.takes_part or self.facts.part == "prepared"
+        assert not self.takes_part or self.facts.part in ("prepared", "validating")
         this = self.facts.open_round
         if self.takes_part and this and this.state == "open":
             assert this.answered

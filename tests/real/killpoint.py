@@ -38,6 +38,12 @@ AT_LOG_IN = {
     "before a log-in is answered": ("rondo.server.gateway", "Gateway.register", "after"),
     "before the answer to its log-in is kept": ("rondo.client.app", "Client._take", "before"),
 }
+# after training: cross-site validation
+CROSSING = {
+    "before local models are made": ("rondo.server.crossing", "CrossRound._make", "before"),
+    "before cross-site validation is committed": ("rondo.server.crossing", "CrossRound._end", "before"),
+    "after cross-site validation is committed": ("rondo.server.crossing", "CrossRound.commit", "after"),
+}
 # between what makes a file needless and its removal
 LEAVING = {
     "before a package is staged": ("rondo.ledger.runs", "stage", "before"),
@@ -54,7 +60,7 @@ def die() -> None:
 
 def plant(point: str, nth: int) -> None:
     """Put the end of this process into the program."""
-    module_name, name, where = (POINTS | AT_LOG_IN | LEAVING)[point]
+    module_name, name, where = (POINTS | AT_LOG_IN | CROSSING | LEAVING)[point]
     owner: Any = import_module(module_name)
     *path, last = name.split(".")
     for part in path:

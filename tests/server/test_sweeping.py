@@ -124,7 +124,8 @@ def test_no_column_that_names_a_file_is_forgotten() -> None:
         if getattr(column.type, "length", None) == 80
     }
     assert digests == {
-        "contributions.digest", "deployments.package", "models.digest", "models.sent", "offers.digest",
+        "contributions.digest", "cross_models.digest", "cross_models.sent",
+        "deployments.package", "models.digest", "models.sent", "offers.digest",
         "packages.digest", "participants.package", "runs.package",
     }  # fmt: skip
 

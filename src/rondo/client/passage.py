@@ -36,6 +36,7 @@ class Passage:
         self._worker: Worker | None = None
         self._own = [_plain(one) for one in own]
         self._filters = [_plain(one) for one in job.client.filters] + self._own  # nothing comes after the site's own
+        self._crossing = [_plain(one) for one in job.client.cross_filters] + self._own  # for its best local model
         self._codecs = {way: _plain(one) for way, one in job.transfer.chosen.items() if one}
         self._instance = instance
         self._folder = folder  # of the run
@@ -44,7 +45,7 @@ class Passage:
     @property
     def open(self) -> bool:
         """Whether files come and go as they are."""
-        return not (self._filters or self._codecs)
+        return not (self._filters or self._crossing or self._codecs)
 
     async def begin(self, worker: Worker) -> None:
         """Raises ``TaskFailed`` for filters and codecs that this site does not know, ``SiteRefused`` for its own."""
@@ -52,9 +53,8 @@ class Passage:
             await worker.ask({"do": "open", "kind": "filter", "filters": self._own})
         except TaskFailed as error:
             raise SiteRefused(f"this site cannot filter as it must: {error.error}", where=f"{FILE} filters") from None
-        await worker.ask(
-            {"do": "open", "kind": "filter", "filters": self._filters, "codecs": list(self._codecs.values())}
-        )
+        filters = self._filters + self._crossing
+        await worker.ask({"do": "open", "kind": "filter", "filters": filters, "codecs": list(self._codecs.values())})
         self._worker = worker
 
     async def model(self, sent: Path) -> Path:
@@ -69,15 +69,17 @@ class Passage:
         """What may leave of the update in ``answer``. What goes wrong here keeps it at home."""
         if self._worker is None:
             return answer
+        local = work.task == "collect"  # whole as it is: what codecs lose in training has nothing to do with it
+        filters, codecs = (self._crossing, {}) if local else (self._filters, self._codecs)
         answer = answer | await self._worker.ask(
             {
                 "do": "filter", "model": str(model), "update": answer["path"], "kind": answer["kind"], "omitted": [],
-                "steps": answer["steps"], "filters": self._filters, "codecs": list(self._codecs.values()),
+                "steps": answer["steps"], "filters": filters, "codecs": list(codecs.values()),
                 "out": str(model.with_name(f"{self._instance}.filtered")),
                 "seed": derive_seed(self._secret, work.seed, self._instance, work.round),
             }
         )  # fmt: skip
-        if "up" not in self._codecs:
+        if "up" not in codecs:
             return answer
         request = {
             "do": "encode", "codec": self._codecs["up"], "source": answer["path"],

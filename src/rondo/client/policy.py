@@ -72,6 +72,12 @@ class Workers(Options, frozen=True):
     sandbox: Literal["none", "bubblewrap"] = "none"
 
 
+class Validation(Options, frozen=True):
+    """Cross-site validation: whether local models may leave. With "refuse" the site takes no part in it at all."""
+
+    local_models: Literal["allow", "refuse"] = "allow"
+
+
 class SitePolicy(Options, frozen=True):
     """The whole file. ``code``: whether packages that bring code of their own may run here: "allow", "refuse", or
     only those that are signed by one of these admins, or have one of these digests."""
@@ -82,6 +88,7 @@ class SitePolicy(Options, frozen=True):
     commands: Commands = Commands()
     data: Data = Data()
     worker: Workers = Workers()
+    validation: Validation = Validation()
 
     def lets_code(self, signer: str, digest: str) -> bool:
         """Whether a package that brings code may run, signed by ``signer``, with this digest."""
@@ -102,7 +109,7 @@ def read_policy(workspace: Path) -> SitePolicy:
         tables = read_toml(path)
         sections: dict[str, Callable[[object], Any]] = {
             "code": _code, "filters": _filters, "limits": _limits, "commands": _commands, "data": _data,
-            "worker": _worker,
+            "worker": _worker, "validation": _validation,
         }  # fmt: skip
         for key in tables:
             if key not in sections:
@@ -125,7 +132,9 @@ def check_filters(policy: SitePolicy) -> None:
 
 
 def _home(key: str, sections: Mapping[str, object]) -> str:
-    kinds: dict[str, type[Options]] = {"limits": Limits, "commands": Commands, "data": Data, "worker": Workers}
+    kinds: dict[str, type[Options]] = {
+        "limits": Limits, "commands": Commands, "data": Data, "worker": Workers, "validation": Validation,
+    }  # fmt: skip
     homes = [name for name, kind in kinds.items() if key in kind.__struct_fields__]
     return f"it belongs under [{homes[0]}]" if homes else nearest(key, sections)
 
@@ -190,6 +199,11 @@ def _data(value: object) -> Data:
 def _worker(value: object) -> Workers:
     where = f"{FILE} [worker]"
     return decode(Workers, read_table(value, where), where)
+
+
+def _validation(value: object) -> Validation:
+    where = f"{FILE} [validation]"
+    return decode(Validation, read_table(value, where), where)
 
 
 def _spelled(names: frozenset[str]) -> frozenset[str]:

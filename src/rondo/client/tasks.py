@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rondo.base.errors import BadInput, Conflict, GaveUp, MachineFault, NotFound, Refused, RondoError, WorkerDied
 from rondo.base.spare import drop_spares, give_up
+from rondo.client.asking import DOING, Asking
 from rondo.client.audit import asked_in
 from rondo.client.fetching import fetch_job, see_room
 from rondo.client.gate import Parcel
@@ -17,10 +18,10 @@ from rondo.client.rules import Rules
 from rondo.client.sweeping import keep_only
 from rondo.client.telling import Say, Telling, describe, tell
 from rondo.jobs.job import Job, read_job
-from rondo.jobs.task import derive_seed
 from rondo.net.channel import Channel
 from rondo.net.retry import Backoff
 from rondo.net.transfer import pull, push
+from rondo.rounds.crossing import UPLOADS
 from rondo.tensors.digest import FileInfo, parse_digest
 from rondo.wire import rondo_pb2 as pb
 from rondo.worker.host import TaskFailed, Worker, open_worker
@@ -87,16 +88,17 @@ class Engagement:
         deaths = 0
         while True:
             try:
+                asking = Asking(rules, job)
                 async with open_worker(rules.training()) as worker, rules.passage(job) as passage:
                     await worker.ask(rules.opening(job, self._order.seed, self._order.gpus))
                     if not self._ready:
                         self._ready = True
-                        await self._report(pb.Report(run=self.run, prepared=pb.Prepared()))
+                        await self._report(pb.Report(run=self.run, prepared=asking.prepared))
                     if work is None:
                         self._hold("ready")
                     while True:
                         work = work or await self._work.get()
-                        await self._task(worker, passage, work)
+                        await self._task(worker, passage, asking, work)
                         self._telling.done()
                         work, deaths = None, 0
                         self._hold("ready")
@@ -116,19 +118,17 @@ class Engagement:
 
     # ---- one task
 
-    async def _task(self, worker: Worker, passage: Passage, work: pb.Work) -> None:
+    async def _task(self, worker: Worker, passage: Passage, asking: Asking, work: pb.Work) -> None:
         try:
             model = await passage.model(await self._model(work))
-            made = self._place.made / f"{self._place.instance}.update"
-            request = {"do": work.task, "round": work.round, "rounds": work.rounds, "model": str(model)}
-            request |= {"out": str(made), "seed": derive_seed(work.seed, self._place.instance, work.round)}
+            request = asking.request(work, model)
             began = asyncio.get_running_loop().time()
-            doing = "training" if work.task == "train" else "validating"
+            doing, made = DOING.get(work.task, "validating"), Path(request["out"])
             self._telling.phase(work.round, doing)
             answer = await worker.ask(
                 request, lambda share, detail: self._telling.share(work.round, doing, share, detail)
             )
-            if work.task == "validate":
+            if request["do"] == "validate":
                 measured = pb.Measured(**answered(answer, Measured))
                 await self._report(pb.Report(run=self.run, round=work.round, measured=measured))
                 return
@@ -148,14 +148,15 @@ class Engagement:
         into = self._place.cache / parse_digest(work.model.digest)
         into.parent.mkdir(parents=True, exist_ok=True)
         self._telling.phase(work.round, "downloading")
-        see_room(into, work.model.size, work.model.size if work.task == "train" else 0, "the model, and an update,")
+        see_room(into, work.model.size, work.model.size * (work.task in UPLOADS), "the model, and an update,")
         await pull(self._channel, work.model, into, self._backoff, self._telling.moving(work.round, "downloading"))
         await asyncio.to_thread(keep_only, into)
         return into
 
     async def _send(self, work: pb.Work, answer: Answer) -> None:
         claim = pb.Claim(
-            run=self.run, round=work.round, kind=answer["kind"], samples=answer["samples"], steps=answer["steps"],
+            run=self.run, round=work.round, task=work.task, kind=answer["kind"], samples=answer["samples"],
+            steps=answer["steps"],
             metrics=answer["metrics"], local_metrics=answer["local_metrics"], omitted=answer.get("omitted", []),
             seconds=answer["seconds"],
         )  # fmt: skip

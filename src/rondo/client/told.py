@@ -16,6 +16,9 @@ def in_force(policy: SitePolicy) -> dict[str, str]:
         "limits": _limits(policy.limits),
         "commands": _commands(policy),
         "data": f"{folders}{'' if sandboxed else ' (read-only only in a sandbox)'}" if folders else "what --data names",
+        "local models": "leave for cross-site validation where the job says so"
+        if policy.validation.local_models == "allow"
+        else "stay here: no cross-site validation",
         "sandbox": "bubblewrap" if sandboxed else "none: a job's code can do what the client's user can",
     }
 

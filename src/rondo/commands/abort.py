@@ -15,7 +15,7 @@ PERMISSION = "TRAIN"
 SCOPE = "training"
 EXAMPLE = "client site-1"
 ALIASES = ("abort_app",)
-TAKES_PART = ("training starting", "training started")
+TAKES_PART = ("training starting", "training started", "cross site validation")
 
 
 class Options(Target, frozen=True):

@@ -101,6 +101,9 @@ class Runs(Protocol):
 
     async def models(self, run: int) -> list[Mapping[str, Any]]: ...
     async def metrics(self, run: int) -> list[Mapping[str, Any]]: ...
+    async def crossed(self, run: int) -> list[Mapping[str, Any]]:
+        """The matrix of its cross-site validation, an entry for every site and model: site, model, samples, metrics
+        (None: empty), why (it is empty)."""
 
 
 class Folders(Protocol):

@@ -108,8 +108,9 @@ def check_sources(folder: Path) -> None:
 def _choices(job: Job) -> Iterator[tuple[str, Choice, str]]:
     yield "aggregate", job.server.aggregator, f"{FILE} [server] aggregator"
     yield "trainers", job.client.trainer, job.client.trainer.place or f"{FILE} [client] trainer"
-    for number, choice in enumerate(job.client.filters):
-        yield "filters", choice, choice.place or f"{FILE} [client] filters[{number}]"
+    for key in ("filters", "cross_filters"):
+        for number, choice in enumerate(getattr(job.client, key)):
+            yield "filters", choice, choice.place or f"{FILE} [client] {key}[{number}]"
     for way, codec in job.transfer.chosen.items():
         if codec:
             yield "codecs", codec, f"{FILE} [transfer] {way}"

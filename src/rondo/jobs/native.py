@@ -34,6 +34,9 @@ class _Client(Options, frozen=True):
     filters: tuple[str | dict[str, Any], ...] = ()
     attempts: int = 3
     processes: int = 1
+    cross_validate: bool = False
+    is_participating: bool = False
+    cross_filters: tuple[str | dict[str, Any], ...] = ()
 
     def __post_init__(self) -> None:
         if (self.trainer is None) == (self.script is None):
@@ -115,8 +118,11 @@ def _client(table: object) -> ClientPart:
         trainer = Choice(name="script", options={"script": raw.script, "args": raw.args or []})
     else:
         trainer = read_choice(raw.trainer, f"{where} trainer")
-    filters = tuple(read_choice(spec, f"{where} filters[{number}]") for number, spec in enumerate(raw.filters))
-    values = {"trainer": trainer, "filters": filters, "attempts": raw.attempts, "processes": raw.processes}
+    plain = ("attempts", "processes", "cross_validate", "is_participating")
+    values = {"trainer": trainer, **{key: getattr(raw, key) for key in plain}}
+    for key in ("filters", "cross_filters"):
+        written = enumerate(getattr(raw, key))
+        values[key] = tuple(read_choice(spec, f"{where} {key}[{number}]") for number, spec in written)
     return decode(ClientPart, values, where)
 
 

@@ -96,7 +96,9 @@ class ServerPart(Options, frozen=True):
     ``round_timeout`` 0 is off. ``seed`` "" lets the server draw one. ``keep_updates``: of how many past rounds the
     sites' updates are kept. ``exclude_vars``: a regular expression; tensors in whose names it is found keep the
     values that they began with. ``weights_scale``: ``aggregation_weights`` do not share out the mean, each scales
-    what its site sent (the literal form of Clara, which rescales the model where they are not 1 on average).
+    what its site sent (the literal form of Clara, which rescales the model where they are not 1 on average). In
+    cross-site validation a site has ``submit_model_timeout`` to send its best model, and ``validation_timeout`` to
+    validate each one.
     """
 
     num_rounds: int
@@ -115,6 +117,8 @@ class ServerPart(Options, frozen=True):
     final_validation: bool = True
     seed: str = ""
     keep_updates: int = 0
+    submit_model_timeout: float = 600.0
+    validation_timeout: float = 6000.0
 
     def __post_init__(self) -> None:
         within("num_rounds", self.num_rounds, 0, MOST_ROUNDS)
@@ -124,6 +128,8 @@ class ServerPart(Options, frozen=True):
         within("wait_after_min_clients", self.wait_after_min_clients, 0, MOST_SECONDS)
         within("round_timeout", self.round_timeout, 0, MOST_SECONDS)
         within("keep_updates", self.keep_updates, 0, MOST_ROUNDS)
+        within("submit_model_timeout", self.submit_model_timeout, 1, MOST_SECONDS)
+        within("validation_timeout", self.validation_timeout, 1, MOST_SECONDS)
         if self.min_clients > self.max_clients:
             raise ValueError(
                 f"min_clients is {self.min_clients} but max_clients lets only {self.max_clients} in: "
@@ -181,16 +187,28 @@ class ClientPart(Options, frozen=True):
 
     ``processes``: of how many a site's training consists, started by torchrun, one for each GPU where there are any;
     ``start_mgpu`` may say otherwise.
+    ``gpus``: of how many processes a site's training consists, started by torchrun, one for each GPU where there are
+    any; ``start_mgpu`` may say otherwise. Only with both ``cross_validate`` and ``is_participating`` a site takes part
+    in cross-site validation: it sends its best local model, through ``cross_filters`` (not ``filters``) and those of
+    the site, and validates those of the others.
     """
 
     trainer: Choice
     filters: tuple[Choice, ...] = ()
     attempts: int = 3
     processes: int = 1
+    cross_validate: bool = False
+    is_participating: bool = False
+    cross_filters: tuple[Choice, ...] = ()
 
     def __post_init__(self) -> None:
         within("processes", self.processes, 1, MOST_PROCESSES)
         within("attempts", self.attempts, 0, MOST_TRIES)
+
+    @property
+    def crosses(self) -> bool:
+        """Whether a site takes part in cross-site validation, unless its own policy keeps it from that."""
+        return self.cross_validate and self.is_participating
 
 
 class TransferPart(Options, frozen=True):
@@ -229,4 +247,8 @@ class Job(Options, frozen=True):
             raise ValueError(
                 "name must be up to 128 letters, digits, '.', '_' and '-', the first a letter or digit, "
                 f"is {self.name[:140]!r}"
+            )
+        if self.client.crosses:  # each model that is validated has a round of its own, behind the last one
+            within(
+                "num_rounds", max(self.server.num_rounds, self.server.start_round), 0, MOST_ROUNDS - 2 * MOST_CLIENTS
             )

@@ -45,6 +45,8 @@ _TOLD: dict[str, Callable[[int, Data], _Told]] = {
     "run_failed": _ended("failed"),
     "run_aborted": _ended("aborted"),
     "update_accepted": _accepted,
+    "local_model_accepted": _accepted,
+    "validation_accepted": _accepted,
     "update_refused": _of_client("update_refused"),
     "task_failed": _of_client("task_failed"),
     "client_not_invited": _of_client("not_invited"),

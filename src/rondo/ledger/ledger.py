@@ -23,7 +23,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Tx = Connection
 
-SCHEMA = "4"
+SCHEMA = "5"
 BUSY_SECONDS = 5.0
 HELD_SECONDS = 0.1  # after one waited in vain; or the calls behind it would wait for the sum of all their patience
 

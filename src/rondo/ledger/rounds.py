@@ -14,13 +14,14 @@ from rondo.ledger.prepared import Prepared
 from rondo.ledger.runs import OPEN, participant
 from rondo.ledger.runs import get as get_run
 from rondo.ledger.tables import contributions, declines, metrics, rounds, runs
+from rondo.rounds.crossing import CROSSING, asked
 
 
 @dataclass(frozen=True)
 class RoundRow:
     run: int
     round: int
-    task: str  # train, validate
+    task: str  # train, validate, collect, cross
     state: str  # open, folding, committed, failed
     version: int
     opened_at: float
@@ -118,6 +119,12 @@ def current(tx: Tx, run: int) -> RoundRow | None:
     return RoundRow(*row) if row else None
 
 
+def is_asked(tx: Tx, run: int, client: str) -> bool:
+    """Whether the newest round of ``run`` (before the first: that one) is for ``client``."""
+    this, part = current(tx, run), participant(tx, run, client)
+    return part is not None and asked(this.task if this else "train", part.state, part.cross)
+
+
 def last_committed(tx: Tx, run: int) -> int | None:
     where = (rounds.c.run == run, rounds.c.task == "train", rounds.c.state == "committed")
     return tx.execute(select(func.max(rounds.c.round)).where(*where)).scalar()
@@ -143,6 +150,8 @@ def refusal(tx: Tx, run: int, round_number: int, task: str, client: str) -> str:
     now, part = current(tx, run), participant(tx, run, client)
     if part is None or part.state == "stopped":
         return f"Contribution refused: {client} takes no part in run {run}"
+    if (task in CROSSING or part.state == "validating") and not asked(task, part.state, part.cross):
+        return f"Contribution refused: round {round_number} of run {run} is not for {client}"
     of = get_run(tx, run)
     if of is None or of.state not in OPEN:
         return f"Contribution refused: run {run} is over"
@@ -165,7 +174,8 @@ def accept(tx: Tx, contribution: Contribution) -> str:
         return reason
     _CONTRIBUTE.run(tx, **c.__dict__)
     of = {"run": c.run, "round": c.round, "client": c.client, "samples": c.samples}
-    for scope, values in (("global", c.metrics), ("local", c.local_metrics)):
+    kept = () if c.task in CROSSING else (("global", c.metrics), ("local", c.local_metrics))
+    for scope, values in kept:  # of the run's own models: a curve of them is no matrix
         for name, value in values.items():
             _MEASURE.run(tx, **of, scope=scope, name=name, value=value)
     return ""
@@ -176,12 +186,14 @@ def accepted(tx: Tx, key: Key) -> list[Contribution]:
 
 
 def of_number(tx: Tx, number: int) -> list[Contribution]:
-    """What counted in the committed rounds of every run with this run number: by run, round and client."""
+    """What counted in the committed rounds of every run with this run number: by run, round and client. Those of
+    cross-site validation have files of their own."""
     same = (rounds.c.run == contributions.c.run) & (rounds.c.round == contributions.c.round)
     joined = select(contributions).join(rounds, same & (rounds.c.task == contributions.c.task))
     joined = joined.join(runs, runs.c.id == contributions.c.run)
     order = (contributions.c.run, contributions.c.round, contributions.c.task, contributions.c.client)
-    query = joined.where(runs.c.number == number, rounds.c.state == "committed").order_by(*order)
+    where = (runs.c.number == number, rounds.c.state == "committed", rounds.c.task.not_in(CROSSING))
+    query = joined.where(*where).order_by(*order)
     return [Contribution(**row._mapping) for row in tx.execute(query)]
 
 

@@ -70,13 +70,15 @@ class Run:
 class Participant:
     run: int
     client: str
-    state: str  # invited, preparing, prepared, failed, stopped
+    state: str  # invited, preparing, prepared, validating, failed, stopped
     package: str
     package_size: int
     reason: Mapping[str, Any] | None
     changed_at: float
     voucher: str = ""
     gpus: int = 0  # processes of its training; 0: as the job says
+    cross: bool = False
+    no_cross: str = ""  # why it does not take part in cross-site validation
 
 
 @dataclass(frozen=True)
@@ -201,6 +203,17 @@ def set_participant(
     return (
         tx.execute(update(participants).where(*where).values(state=state, reason=reason, changed_at=now)).rowcount == 1
     )
+
+
+def note_prepared(tx: Tx, key: tuple[int, str], now: float, cross: tuple[bool, str]) -> bool:
+    """A participant's code runs. ``cross``: whether it takes part in cross-site validation, else why not. One whose
+    training was aborted goes on with that alone."""
+    part = participant(tx, *key)
+    state = "validating" if part is not None and part.state == "validating" else "prepared"
+    changed = set_participant(tx, key, state, now)
+    where = (participants.c.run == key[0], participants.c.client == key[1], participants.c.state != "stopped")
+    tx.execute(update(participants).where(*where).values(cross=cross[0], no_cross=cross[1]))
+    return changed
 
 
 def engagement(tx: Tx, client: str) -> tuple[Run, Participant] | None:

@@ -81,13 +81,15 @@ participants = Table(
     metadata,
     Column("run", Integer, primary_key=True),
     Column("client", String(160), primary_key=True),
-    Column("state", String(16), nullable=False),  # invited, preparing, prepared, failed, stopped
+    Column("state", String(16), nullable=False),  # invited, preparing, prepared, validating, failed, stopped
     Column("package", String(80), nullable=False),
     Column("package_size", BigInteger, nullable=False),
     Column("reason", JSON),
     Column("changed_at", Float, nullable=False),
     Column("voucher", Text, nullable=False, default=""),  # of the admin who signed the package
     Column("gpus", Integer, nullable=False),  # processes of its training; 0: as the job says
+    Column("cross", Boolean, nullable=False, default=False),  # it takes part in cross-site validation, or says why not
+    Column("no_cross", Text, nullable=False, default=""),
 )
 
 deployments = Table(
@@ -118,7 +120,7 @@ rounds = Table(
     metadata,
     Column("run", Integer, primary_key=True),
     Column("round", Integer, primary_key=True),
-    Column("task", String(16), primary_key=True),  # train, validate
+    Column("task", String(16), primary_key=True),  # train, validate, collect, cross
     Column("state", String(16), nullable=False),  # open, folding, committed, failed
     Column("version", Integer, nullable=False),  # of the model handed out
     Column("opened_at", Float, nullable=False),
@@ -172,6 +174,21 @@ models = Table(
     Column("codecs", JSON, nullable=False),  # by way: {"up": {"name": ..., "options": ...}}
 )
 Index("models_kept", models.c.kept, models.c.run)
+
+cross_models = Table(
+    "cross_models",
+    metadata,
+    Column("run", Integer, primary_key=True),
+    Column("place", Integer, primary_key=True),  # in the order of the matrix
+    Column("name", String(160), nullable=False),  # of the client, or FL_global_model, best_FL_global_model
+    Column("round", Integer, nullable=False),  # which validates it; -1: it is missing
+    Column("digest", String(80), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("sent", String(80), nullable=False),  # the file that clients get, as in models
+    Column("sent_size", BigInteger, nullable=False),
+    Column("missing", Text, nullable=False),  # why there is no model of this client
+)
+Index("cross_models_round", cross_models.c.run, cross_models.c.round)
 
 metrics = Table(
     "metrics",

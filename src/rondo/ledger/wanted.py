@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, CompoundSelect, Select, delete, select, union
 
+from rondo.ledger import crossing
 from rondo.ledger.ledger import Tx
 from rondo.ledger.models import Model, OfferRow
 from rondo.ledger.runs import OPEN
@@ -27,6 +28,7 @@ from rondo.ledger.tables import (
     sessions,
 )
 from rondo.ledger.tables import runs as run_table
+from rondo.rounds.crossing import UPLOADS
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ def wanted(tx: Tx) -> Wanted:
     numbers = {run: of for run, of in tx.execute(select(*number))}
     open_ones = {run: of for run, of in tx.execute(select(*number).where(run_table.c.state.in_(OPEN)))}
     return Wanted(
-        models={digest: numbers[model.run] for model in _versions(tx, models.c.kept) for digest in model.files},
+        models={digest: of for run, of in open_ones.items() for digest in crossing.files(tx, run)}
+        | {digest: numbers[model.run] for model in _versions(tx, models.c.kept) for digest in model.files},
         packages=frozenset(tx.execute(_packages()).scalars()),
         updates={(client, digest): open_ones[run] for client, digest, run in tx.execute(_counting())},
         offers=tuple(OfferRow(**row._mapping) for row in tx.execute(select(offers))),
@@ -79,13 +82,15 @@ def _counting() -> Select[Any]:
     query = query.join(rounds, same & (rounds.c.task == contributions.c.task))
     query = query.join(run_table, run_table.c.id == contributions.c.run)
     going_on = (rounds.c.state.in_(("open", "folding")), run_table.c.state.in_(OPEN))
-    return query.where(contributions.c.task == "train", *going_on)
+    return query.where(contributions.c.task.in_(UPLOADS), *going_on)
 
 
 def forgotten(tx: Tx, run: int) -> list[str]:
-    """Digests of models of ``run``, and of what belonged to them, that nobody keeps any more."""
-    kept = {digest for model in _versions(tx, models.c.kept) for digest in model.files}
+    """Digests of models of ``run``, and of what belonged to them, that nobody keeps any more: when it is over, that is
+    true of all local models that sites have sent."""
+    kept = set(wanted(tx).models)
     gone = {digest for model in _versions(tx, models.c.run == run, models.c.kept.is_(False)) for digest in model.files}
+    gone |= crossing.files(tx, run)
     return sorted(gone - kept)
 
 

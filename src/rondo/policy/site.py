@@ -44,4 +44,8 @@ EXAMPLE = """\
 # else of this machine; needs the Debian or RHEL package bubblewrap).
 # [worker]
 # sandbox = "bubblewrap"
+
+# Cross-site validation: "refuse" keeps local models here, and so this site out of it.
+# [validation]
+# local_models = "refuse"
 """

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-TAKING_PART = ("invited", "preparing", "prepared")  # states of a participant that does, or will
+TRAINING = ("invited", "preparing", "prepared")  # states of a participant that trains, or will
+TAKING_PART = (*TRAINING, "validating")  # and of one whose training was aborted, for cross-site validation
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Holding:
 
 @dataclass(frozen=True)
 class OpenRound:
-    """The round that is open (or was, last): ``answered``: this client has contributed to it or sits it out."""
+    """The round that is open (or was, last): ``answered``: this client has contributed to it or sits it out, or it
+    is not for this client."""
 
     round: int
     task: str
@@ -82,18 +84,26 @@ Order = Leave | Ask | Recall | Engage | Work | Nothing
 def next_order(facts: Facts, holding: Holding) -> Order:
     """The order for a client that holds ``holding`` while ``facts`` are true.
 
-    A client that was invited anew while it still holds the run begins anew: its package may be another one.
+    A client that was invited anew while it still holds the run begins anew: its package may be another one. So does
+    one whose training was aborted: then it only validates.
     """
     takes_part = facts.run and facts.part in TAKING_PART
     if facts.leave:
         return Leave(facts.leave == "restart")
     if facts.ask:
         return Ask()
-    if holding.run and (holding.run != facts.run or not takes_part or facts.part == "invited"):
+    if holding.run and (
+        holding.run != facts.run or not takes_part or facts.part == "invited" or _trains(facts, holding)
+    ):
         return Recall(holding.run)
     if not takes_part:
         return Nothing(_no_part(facts))
     return _task(facts, holding) if holding.run else Engage(facts.run)
+
+
+def _trains(facts: Facts, holding: Holding) -> bool:
+    """Whether it does what it is not to do any more: it is engaged anew afterwards, and only validates."""
+    return facts.part == "validating" and holding.phase == "working" and holding.task == "train"
 
 
 def _no_part(facts: Facts) -> str:

@@ -21,11 +21,13 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Plan:
-    """``wait_after_min`` and ``timeout`` in seconds from now; ``timeout`` None: the round waits as long as it takes."""
+    """``wait_after_min`` and ``timeout`` in seconds from now; ``timeout`` None: the round waits as long as it takes.
+    ``grace``: why it waits after enough have answered, and what then."""
 
     min_clients: int
     wait_after_min: float
     timeout: float | None = None
+    grace: tuple[str, str] = ("enough have answered; the others get a little longer", "aggregates without them")
 
 
 @dataclass(frozen=True)
@@ -134,7 +136,5 @@ class Round:
             case State.OPEN:
                 return Waiting(clients, f"{missing} more needed", "aggregates when enough have answered")
             case State.GRACE:
-                return Waiting(
-                    clients, "enough have answered; the others get a little longer", "aggregates without them"
-                )
+                return Waiting(clients, *self.plan.grace)
         return Waiting((), self.state.value, "")

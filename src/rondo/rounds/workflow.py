@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Task = Literal["train", "validate", "finish"]
+Task = Literal["train", "validate", "collect", "cross", "finish"]  # the third and fourth: rondo.rounds.crossing
 
 
 @dataclass(frozen=True)

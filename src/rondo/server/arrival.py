@@ -7,6 +7,7 @@ from pathlib import Path
 from rondo.codecs.coding import CodedCheck
 from rondo.codecs.seam import Codec, build_codec
 from rondo.ledger.models import Model
+from rondo.server.claims import task_of
 from rondo.tensors.check import StreamCheck
 from rondo.tensors.layout import read_layout
 from rondo.wire import rondo_pb2 as pb
@@ -18,7 +19,7 @@ Check = StreamCheck | CodedCheck
 
 def cannot_count(model: Model, offer: pb.Offer, client: str) -> str:
     """Why this update of ``client`` cannot count, whatever is in it; "" where it may."""
-    codecs = _codecs(model)
+    codecs = _codecs(model, offer.update)
     if offer.update.kind != "diff" and not all(codec.lossless for codec in codecs.values()):
         return f"Contribution refused: {client} sends weights where a codec of the run wants differences"
     # What a codec makes of tiny tensors may be longer than they are, by a part of what the header says of them.
@@ -30,11 +31,13 @@ def cannot_count(model: Model, offer: pb.Offer, client: str) -> str:
 
 def check_of(model: Model, file: Path, claim: pb.Claim, where: str) -> Check:
     """The check of the update's bytes as they pass. ``file``: that of the model; ``where`` names the update."""
-    expected, omitted, codecs = read_layout(file), frozenset(claim.omitted), _codecs(model)
+    expected, omitted, codecs = read_layout(file), frozenset(claim.omitted), _codecs(model, claim)
     if "up" in codecs:
         return CodedCheck(codecs["up"], expected, omitted, where)
     return StreamCheck(expected, omitted, where)
 
 
-def _codecs(model: Model) -> dict[str, Codec]:
+def _codecs(model: Model, claim: pb.Claim) -> dict[str, Codec]:
+    if task_of(claim) == "collect":  # it travels as it is: what a codec loses would be taken for the site's
+        return {}
     return {way: build_codec(one["name"], one["options"]) for way, one in model.codecs.items()}

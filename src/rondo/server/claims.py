@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 
 from rondo.base.errors import BadInput
+from rondo.rounds.crossing import UPLOADS
 from rondo.wire import rondo_pb2 as pb
 
 MOST_SAMPLES = 2.0**53  # the last whole number that a float counts to; more would only drown the others
@@ -13,10 +14,17 @@ MOST_METRICS = 1000
 LONGEST_NAME = 200  # characters of a metric's name
 
 
+def task_of(claim: pb.Claim) -> str:
+    """Which task the file answers."""
+    return claim.task or "train"
+
+
 def check_claim(claim: pb.Claim, where: str) -> None:
     """Raises ``BadInput`` for numbers that no honest training has."""
     if claim.kind not in ("weights", "diff"):
         raise BadInput(f"unknown kind {claim.kind[:40]!r}", where=where, hint="weights or diff")
+    if task_of(claim) not in UPLOADS:
+        raise BadInput(f"a file for the task {claim.task[:40]!r}", where=where, hint=" or ".join(UPLOADS))
     check_samples(claim.samples, where)
     if not 0 <= claim.steps <= MOST_SAMPLES:
         raise BadInput(f"steps must be 0 to {MOST_SAMPLES:.0f}, got {claim.steps}", where=where)

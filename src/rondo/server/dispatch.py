@@ -12,6 +12,7 @@ from rondo.base.errors import Conflict, YourFault
 from rondo.jobs.facts import package_facts
 from rondo.jobs.job import Job, read_job
 from rondo.ledger import events as event_rows
+from rondo.ledger import rounds as round_rows
 from rondo.ledger import runs as rows
 from rondo.ledger import sessions as session_rows
 from rondo.ledger.ledger import Tx
@@ -123,9 +124,10 @@ def open_to(tx: Tx, client: str) -> Run | None:
 
 
 def join(tx: Tx, run: int, client: str, now: float, welcome: bool) -> bool:
-    """Whether ``client`` takes part now: it did already, or it is ``welcome``, finds room, and is invited hereby."""
+    """Whether the round under way is for ``client``: it takes part already, or it is ``welcome``, finds room, and is
+    invited hereby."""
     part, row = rows.participant(tx, run, client), rows.get(tx, run)
     if part is None and welcome and row is not None and not rows.is_full(tx, row):
         rows.invite(tx, run, client, row, now)
         return True
-    return part is not None and part.state in TAKING_PART
+    return round_rows.is_asked(tx, run, client)

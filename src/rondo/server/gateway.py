@@ -17,6 +17,7 @@ from rondo.net.transfer import OFFSET, UPLOAD, read_chunks
 from rondo.net.tuning import SMALL
 from rondo.policy.actions import Action
 from rondo.rounds import orders
+from rondo.rounds.crossing import asked
 from rondo.server.audit import see_allowed
 from rondo.server.downloads import chunks_at
 from rondo.server.handing import engage_of, leave_of, may_pull, recall_of, work_of
@@ -122,8 +123,9 @@ def _order(tx: Tx, session: Session, holding: pb.Holding) -> pb.Order:
     row = session_rows.by_token(tx, session.token)
     this = rounds.current(tx, engaged[0].id) if engaged else None
     round_seen = None
-    if this:
+    if this and engaged:
         done = rounds.is_done(tx, (this.run, this.round, this.task), session.instance)
+        done = done or not asked(this.task, engaged[1].state, engaged[1].cross)
         round_seen = orders.OpenRound(this.round, this.task, this.state, answered=done)
     facts = orders.Facts(
         leave=row.leave if row else "shutdown",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rondo.base.chain import entry
-from rondo.ledger import audit, models, rounds, runs
+from rondo.ledger import audit, crossing, models, rounds, runs
 from rondo.ledger.ledger import Tx
 from rondo.ledger.sessions import Session
 from rondo.wire import rondo_pb2 as pb
@@ -11,10 +11,14 @@ from rondo.wire import rondo_pb2 as pb
 
 def work_of(tx: Tx, run: runs.Run, this: rounds.RoundRow, client: str) -> pb.Work | None:
     """The task of this round for ``client``; None where its model is not there yet."""
+    work = pb.Work(run=run.id, round=this.round, rounds=run.num_rounds, task=this.task, seed=run.seed)
+    if this.task == "cross":
+        for tested in crossing.of_round(tx, run.id, this.round):
+            work.model.CopyFrom(pb.FileRef(digest=tested.sent, size=tested.sent_size))
+        return work if work.model.digest else None
     model = models.get(tx, this.run, this.version)
     if model is None:
         return None
-    work = pb.Work(run=run.id, round=this.round, rounds=run.num_rounds, task=this.task, seed=run.seed)
     work.model.CopyFrom(pb.FileRef(digest=model.sent, size=model.sent_size))
     if "up" in model.codecs:  # it goes on from what was lost of the update that counted last
         counted = rounds.last_counted(tx, run.id, client)
@@ -47,6 +51,10 @@ def leave_of(row: Session | None, restart: bool) -> pb.Leave:
     return pb.Leave(reason="the admin asked for it", restart=restart, by=by, event=event)
 
 
+def _of_run(tx: Tx, run: runs.Run, part: runs.Participant, digest: str) -> bool:
+    return models.is_kept(tx, run.id, digest) or (part.cross and crossing.under_test(tx, run.id, digest))
+
+
 def may_pull(tx: Tx, session: Session, request: pb.PullRequest, now: float) -> bool:
     """A client may fetch the packages it was given and the models of the run it takes part in, as they are sent.
 
@@ -55,7 +63,7 @@ def may_pull(tx: Tx, session: Session, request: pb.PullRequest, now: float) -> b
     client, digest = session.instance, request.file.digest
     if session.role == "client":
         engaged = runs.engagement(tx, client)
-        if engaged is not None and models.is_kept(tx, engaged[0].id, digest):
+        if engaged is not None and _of_run(tx, *engaged, digest):
             return True  # the round's contribution tells of it
         if not runs.given(tx, client, digest):
             return False

@@ -10,8 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from rondo.base.errors import BadInput, ProtocolBroken, Refused, RondoError
-from rondo.ledger import events, models, rounds
-from rondo.ledger.ledger import Tx
+from rondo.ledger import models, rounds
 from rondo.ledger.models import Model
 from rondo.ledger.sessions import Session
 from rondo.net.lanes import Lanes
@@ -21,7 +20,8 @@ from rondo.pki.trust import Trust
 from rondo.rounds.events import UpdateArrived
 from rondo.server import offers
 from rondo.server.arrival import Check, check_of
-from rondo.server.claims import check_claim, check_metrics, check_samples
+from rondo.server.claims import check_claim, task_of
+from rondo.server.counting import count
 from rondo.server.notes import Notes
 from rondo.server.rights import Rights
 from rondo.server.runs import Runs
@@ -143,47 +143,16 @@ class Intake:
         """The file is whole and sound: now the row, and with it the contribution counts."""
         claim = offer.update
         contribution = rounds.Contribution(
-            run=claim.run, round=claim.round, task="train", client=session.instance,
+            run=claim.run, round=claim.round, task=task_of(claim), client=session.instance,
             digest=offer.file.digest, size=offer.file.size, kind=claim.kind, samples=claim.samples, steps=claim.steps,
             metrics=dict(claim.metrics), local_metrics=dict(claim.local_metrics), omitted=sorted(claim.omitted),
             seconds=claim.seconds, at=self._store.clock.now(),
         )  # fmt: skip
         upload = "" if offer.file.content else offers.name_of(session.instance, offer)
-        reason = await self._store.do(_accept, contribution, upload)
+        reason = await self._store.do(count, contribution, upload)
         if reason:
             self._drop(session, offer)
             await self._refused(session, offer, reason)
             return pb.PushReply(refused=reason, code="Conflict")
         self._runs.tell(claim.run, UpdateArrived(session.instance))
         return pb.PushReply(accepted=True)
-
-    async def measured(self, session: Session, report: pb.Report) -> pb.ReportReply:
-        """The answer to a validate task: metrics alone, the same gate."""
-        said = report.measured
-        check_samples(said.samples, f"answer of {session.instance}")
-        check_metrics(said.metrics, f"answer of {session.instance}")
-        contribution = rounds.Contribution(
-            run=report.run, round=report.round, task="validate", client=session.instance, digest="", size=0, kind="",
-            samples=said.samples, steps=0.0, metrics=dict(said.metrics), local_metrics={},
-            omitted=[], seconds=0.0, at=self._store.clock.now(),
-        )  # fmt: skip
-        reason = await self._store.do(_accept, contribution)
-        if reason:
-            await self.notes.refused(session.instance, report.run, report.round, reason)
-        else:
-            self._runs.tell(report.run, UpdateArrived(session.instance))
-        return pb.ReportReply(counted=not reason, reason=reason)
-
-
-def _accept(tx: Tx, contribution: rounds.Contribution, upload: str = "") -> str:
-    c = contribution
-    reason = rounds.accept(tx, c)
-    if upload:  # it was sent for an offer that is written down
-        models.drop_offer(tx, upload)
-    if not reason:
-        about = {
-            "client": c.client, "round": c.round, "task": c.task, "samples": c.samples, "metrics": dict(c.metrics),
-            "size": c.size, "seconds": c.seconds, "local_metrics": dict(c.local_metrics), "digest": c.digest,
-        }  # fmt: skip
-        events.record(tx, c.at, c.run, "update_accepted", about)
-    return reason

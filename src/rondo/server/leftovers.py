@@ -20,6 +20,7 @@ from rondo.ledger import rounds
 from rondo.ledger.ledger import Tx
 from rondo.ledger.models import OfferRow
 from rondo.ledger.wanted import Wanted, wanted
+from rondo.server.claims import task_of
 from rondo.tensors.digest import digest_of
 from rondo.wire import rondo_pb2 as pb
 
@@ -70,7 +71,7 @@ def _goes_on(tx: Tx, row: OfferRow, now: float) -> bool:
     offer = pb.Offer.FromString(row.offer)
     if offer.HasField("package"):
         return now - row.at < PATIENT
-    return not rounds.refusal(tx, offer.update.run, offer.update.round, "train", row.client)
+    return not rounds.refusal(tx, offer.update.run, offer.update.round, task_of(offer.update), row.client)
 
 
 def everything(folder: Path, store: BlobStore, known: Wanted) -> Iterator[Found]:

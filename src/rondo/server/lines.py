@@ -10,19 +10,20 @@ from rondo.ledger import events, rounds, runs
 from rondo.ledger import sessions as session_rows
 from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import OPEN, Run
+from rondo.rounds.crossing import CROSSES, CROSSING, asked
 
 
 def client_lines(tx: Tx) -> list[ClientLine]:
     """Everybody who is logged in, by instance name, and what each does in the run that is under way (or the last)."""
     newest = next(iter(runs.open_runs(tx)), None) or runs.latest(tx)
-    counts = rounds.counts(tx, newest.id) if newest else {}
+    counts, crosses = rounds.counts(tx, newest.id) if newest else {}, newest is not None and _crosses(tx, newest)
     parts = {part.client: part for part in runs.taking_part(tx, newest.id)} if newest else {}
     waiting = _waiting(tx, newest) if newest and newest.state in OPEN else lambda _: _NOTHING
     lines = []
     for one in session_rows.present(tx):
         part = parts.get(one.instance)
         wait, (last, count) = waiting(part) if part else _NOTHING, counts.get(one.instance, (None, 0))
-        status = _status(newest, part)
+        status = _status(newest, part, crosses)
         line = ClientLine(one.instance, one.name, one.token[:8], one.state, status, wait.what, last, count)
         lines.append(replace(line, since=wait.since, then=wait.then))
     return lines
@@ -44,12 +45,20 @@ _BEFORE = {  # the first round that it takes part in
 }
 
 
-def _status(run: Run | None, part: runs.Participant | None) -> str:
+def _crosses(tx: Tx, run: Run) -> bool:
+    """Whether nobody trains any more, and cross-site validation goes on."""
+    this = rounds.current(tx, run.id)
+    return this is not None and this.task in CROSSING
+
+
+def _status(run: Run | None, part: runs.Participant | None, crosses: bool) -> str:
     """Clara's status words (spec 7.2)."""
     if run is None or part is None:
         return "training not started"
     if run.state not in OPEN or part.state in ("failed", "stopped"):
         return "training stopped"
+    if part.state == "validating" or crosses:
+        return "cross site validation" if part.cross else "training stopped"
     return "training started" if part.state == "prepared" else "training starting"
 
 
@@ -62,8 +71,11 @@ def _waiting(tx: Tx, run: Run) -> Callable[[runs.Participant], _Wait]:
         if part.state in _BEFORE:
             what, then = _BEFORE[part.state]
             return _Wait(what, part.changed_at, then)
-        if part.state != "prepared":
+        if part.state not in CROSSES:
             return _NOTHING
+        if this is not None and not asked(this.task, part.state, part.cross):
+            then = "sends its best local model" if part.cross else "takes part in the next run"
+            return _Wait(f"the others, in round {this.round}", part.changed_at, then)
         if this is None:
             return _Wait("the first round to open", part.changed_at, "trains")
         if this.state == "committed":

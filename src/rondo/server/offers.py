@@ -11,6 +11,7 @@ from rondo.ledger import models, rounds
 from rondo.ledger.ledger import Tx
 from rondo.net.part import keep
 from rondo.server.arrival import Check, cannot_count
+from rondo.server.claims import task_of
 from rondo.wire import rondo_pb2 as pb
 
 
@@ -25,9 +26,9 @@ def take(tx: Tx, client: str, offer: pb.Offer, now: float) -> tuple[bool, str, m
     file, model = offer.file, None
     if not offer.HasField("package"):
         claim = offer.update
-        if rounds.counts_already(tx, (claim.run, claim.round, "train"), client, file.digest):
+        if rounds.counts_already(tx, (claim.run, claim.round, task_of(claim)), client, file.digest):
             return True, "", None
-        reason = rounds.refusal(tx, claim.run, claim.round, "train", client)
+        reason = rounds.refusal(tx, claim.run, claim.round, task_of(claim), client)
         model = None if reason else base(tx, claim)
         if model:
             reason = cannot_count(model, offer, client)
@@ -50,7 +51,7 @@ def taken(tx: Tx, client: str, upload: str) -> tuple[pb.Offer, models.Model | No
 
 def base(tx: Tx, claim: pb.Claim) -> models.Model | None:
     """The model that the round of ``claim`` started from."""
-    this = rounds.get(tx, (claim.run, claim.round, "train"))
+    this = rounds.get(tx, (claim.run, claim.round, task_of(claim)))
     return models.get(tx, claim.run, this.version) if this else None
 
 

@@ -12,7 +12,9 @@ from rondo.ledger import asks, events, rounds, runs, sessions
 from rondo.ledger.ledger import Tx
 from rondo.ledger.sessions import Session
 from rondo.rounds import orders
-from rondo.rounds.events import ClientLeft, TaskFailed
+from rondo.rounds.events import ClientLeft, TaskFailed, UpdateArrived
+from rondo.server.claims import check_metrics, check_samples
+from rondo.server.counting import count_measured
 from rondo.server.intake import Intake
 from rondo.server.runs import Runs
 from rondo.server.store import Store
@@ -37,7 +39,7 @@ class Reports:
             case "progress":
                 return pb.ReportReply(counted=await self._notes.progress(session.instance, request))
             case "measured":
-                return await self._intake.measured(session, request)
+                return await self._measured(session, request)
             case "begun":
                 counted = await self._store.do(_begins, session, request.begun.ask)
                 return pb.ReportReply(counted=counted, reason="" if counted else "nobody waits for it any more")
@@ -51,12 +53,17 @@ class Reports:
     async def _participation(self, session: Session, request: pb.Report) -> pb.ReportReply:
         client, failure = session.instance, _failure(session, request.prepare_failed)
         state = {"prepared": "prepared", "prepare_failed": "failed"}.get(request.WhichOneof("what") or "", "")
-        told = self._notes.may_speak(client)
+        told, asked = self._notes.may_speak(client), False
 
         def write(tx: Tx) -> bool:
+            nonlocal asked
             now = self._store.clock.now()
             reason = failure if state == "failed" else None
-            if state:
+            if state == "prepared":
+                cross = (request.prepared.cross, request.prepared.no_cross[:400])
+                changed = runs.note_prepared(tx, (request.run, client), now, cross)
+                asked = rounds.is_asked(tx, request.run, client)
+            elif state:
                 changed = runs.set_participant(tx, (request.run, client), state, now, reason)
             else:
                 changed = runs.participant(tx, request.run, client) is not None
@@ -66,12 +73,29 @@ class Reports:
             return changed
 
         counted = await self._store.do(write)
-        if counted and state == "prepared":
+        if asked and counted:
             self._runs.prepared(request.run, client)
         elif counted and state == "failed":
             self._runs.tell(request.run, TaskFailed(client, failure), ClientLeft(client))
         self._store.bell.ring(f"client:{client}", f"answers:{client}")
         return pb.ReportReply(counted=counted)
+
+    async def _measured(self, session: Session, request: pb.Report) -> pb.ReportReply:
+        """The answer to a task that validates: metrics alone, the same gate as for files."""
+        said = request.measured
+        check_samples(said.samples, f"answer of {session.instance}")
+        check_metrics(said.metrics, f"answer of {session.instance}")
+        contribution = rounds.Contribution(
+            run=request.run, round=request.round, task="validate", client=session.instance, digest="", size=0, kind="",
+            samples=said.samples, steps=0.0, metrics=dict(said.metrics), local_metrics={},
+            omitted=[], seconds=0.0, at=self._store.clock.now(),
+        )  # fmt: skip
+        reason = await self._store.do(count_measured, contribution)
+        if reason:
+            await self._notes.refused(session.instance, request.run, request.round, reason)
+        else:
+            self._runs.tell(request.run, UpdateArrived(session.instance))
+        return pb.ReportReply(counted=not reason, reason=reason)
 
     async def _failed(self, session: Session, request: pb.Report) -> pb.ReportReply:
         failure = _failure(session, request.task_failed)

@@ -19,7 +19,7 @@ from rondo.ledger.ledger import Tx
 from rondo.ledger.rounds import Contribution, Key
 from rondo.ledger.runs import Run
 from rondo.rounds import events as e
-from rondo.rounds.orders import TAKING_PART, failure
+from rondo.rounds.orders import TRAINING, failure
 from rondo.rounds.round import Plan, Round, Waiting
 from rondo.rounds.workflow import Step
 from rondo.server.checkpoints import write_checkpoints
@@ -162,7 +162,7 @@ class TrainingRound:
             event_rows.record(tx, now, self._run.id, "round_opened", data)
         row = rows.open_round(tx, self._key, self._step.version, now)
         parts, here = run_rows.taking_part(tx, self._run.id), session_rows.names(tx)
-        able = [p.client for p in parts if p.state in TAKING_PART and p.client in here]
+        able = [p.client for p in parts if p.state in TRAINING and p.client in here]
         news: list[e.Event] = [e.ClientJoined(client) for client in able]
         news += [e.UpdateArrived(c.client) for c in rows.accepted(tx, self._key)]
         news += [e.TaskFailed(client, why) for client, why in rows.declined(tx, self._key).items()]

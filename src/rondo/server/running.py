@@ -13,7 +13,7 @@ from rondo.base.errors import Conflict, NotFound
 from rondo.commands.desk import RunLine, WaitingLine, WhenBusy
 from rondo.jobs.job import Job, read_job
 from rondo.jobs.unpacked import unpack_once
-from rondo.ledger import models, rounds, runs, turns
+from rondo.ledger import crossing, models, rounds, runs, turns
 from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import Deployment, Run
 from rondo.rounds.events import Aborted, ClientJoined, ClientLeft
@@ -69,6 +69,13 @@ class RunDesk:
         rows: list[Mapping[str, Any]] = []
         rows.extend(await self._store.read(rounds.metric_rows, run))
         return rows
+
+    async def crossed(self, run: int) -> list[Mapping[str, Any]]:
+        def look(tx: Tx) -> list[Mapping[str, Any]]:
+            found = runs.get(tx, run)
+            return [asdict(entry) for entry in crossing.entries(tx, found)] if found else []
+
+        return await self._store.read(look)
 
     async def submit(self, folder: str, when_busy: WhenBusy) -> int:
         """A run of the staged job on every client."""
@@ -161,7 +168,8 @@ class RunDesk:
 def _run_line(tx: Tx, run: Run) -> RunLine:
     this = rounds.current(tx, run.id)
     submitted = len(rounds.accepted(tx, (this.run, this.round, this.task))) if this else 0
+    number = min(this.round, max(run.start_round, run.num_rounds)) if this else None  # those after it train no more
     return RunLine(
-        run.id, run.number, run.name, run.state, this.round if this else None, run.start_round, run.num_rounds,
+        run.id, run.number, run.name, run.state, number, run.start_round, run.num_rounds,
         run.min_clients, run.max_clients, submitted, run.by, run.best_version, run.error,
     )  # fmt: skip

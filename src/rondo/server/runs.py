@@ -26,8 +26,10 @@ from rondo.rounds.round import Round
 from rondo.rounds.workflow import Step, Workflow
 from rondo.server.beginning import first_model, together
 from rondo.server.checkpoints import write_checkpoints
+from rondo.server.crossing import CrossRound, cross_rounds, cross_step
 from rondo.server.dispatch import Dispatch, join, open_to, welcoming
 from rondo.server.ending import ended_by
+from rondo.server.matrix import write_matrix
 from rondo.server.metrics import write_metrics
 from rondo.server.rights import Rights
 from rondo.server.rounds import Conductor, Mailbox, TrainingRound
@@ -138,7 +140,8 @@ class Runs:
         step = workflow.resume(*await self._store.read(_progress, run))
         await asyncio.to_thread(write_metrics, folder, await self._store.read(round_rows.of_number, run.number))
         await write_checkpoints(self._store, run, job)
-        if step.task == "finish":
+        await write_matrix(self._store, run)
+        if step.task == "finish" and (await self._store.read(cross_step, run)).task == "finish":
             if await self._store.read(model_rows.last, run.id) is None:
                 text = f"nothing to do: start_round {run.start_round}, num_rounds {run.num_rounds} (an absolute end)"
                 await self._store.record(run.id, "nothing_to_do", {"text": text})
@@ -155,8 +158,9 @@ class Runs:
                 await self._advance(run, "validating")
             await self._conduct(run, TrainingRound(self._store, run, job, worker, step))
             step = workflow.after(step)
+        await cross_rounds(self._store, run, job, worker, partial(self._conduct, run))
 
-    async def _conduct(self, run: Run, stage: Dispatch | TrainingRound) -> None:
+    async def _conduct(self, run: Run, stage: Dispatch | TrainingRound | CrossRound) -> None:
         """What was told until now is in the ledger, which the stage reads: a late note of another stage is gone."""
         self._mailbox = asyncio.Queue()
         await self._store.read(rows.see_open, run.id)

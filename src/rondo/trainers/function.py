@@ -3,7 +3,8 @@
 ``class`` names it ("module:Class"); it is made once, ``Class(site, **args)``, and called for each round.
 ``train(model, task)`` returns ``rondo.Update``, ``(tensors, samples)`` or ``(tensors, samples, metrics)``, where the
 metrics are of the trained model. ``validate(model, task)``, which it need not have, returns ``(samples, metrics)``
-or ``metrics``.
+or ``metrics``. ``local_best(model)``, which it need not have either, returns the update that is its best local model,
+for cross-site validation; without it the best of what ``train`` returned is taken.
 """
 
 from __future__ import annotations
@@ -43,6 +44,10 @@ class FunctionTrainer:
                 return Update(tensors, samples, local_metrics=metrics)
             case update:
                 return update  # type: ignore[no-any-return]  # the worker says what is wrong with anything else
+
+    def local_best(self, model: Model) -> Update | None:
+        """Its own best model, where the user's object keeps one (None: the worker has kept it)."""
+        return self._user.local_best(model) if hasattr(self._user, "local_best") else None
 
     def validate(self, model: Model, task: Task) -> tuple[float, Mapping[str, float]]:
         match self._user.validate(model, task):

@@ -22,7 +22,11 @@ Model = Mapping[str, NDArray[np.generic]]
 
 @runtime_checkable
 class Trainer(Protocol):
-    """Called for task after task, whichever client it is for."""
+    """Called for task after task, whichever client it is for.
+
+    It may have ``local_best(model) -> Update | None``: the best local model that it keeps itself, for cross-site
+    validation, with the names of ``model``. Without it (or None) the worker has kept the best that ``train`` returned.
+    """
 
     @property
     def evaluates(self) -> bool:

@@ -237,8 +237,12 @@ class Report(_message.Message):
     def __init__(self, run: _Optional[int] = ..., round: _Optional[int] = ..., prepared: _Optional[_Union[Prepared, _Mapping]] = ..., prepare_failed: _Optional[_Union[Failure, _Mapping]] = ..., task_failed: _Optional[_Union[Failure, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., answer: _Optional[_Union[Answer, _Mapping]] = ..., stopped: _Optional[_Union[Stopped, _Mapping]] = ..., measured: _Optional[_Union[Measured, _Mapping]] = ..., begun: _Optional[_Union[Begun, _Mapping]] = ...) -> None: ...
 
 class Prepared(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("cross", "no_cross")
+    CROSS_FIELD_NUMBER: _ClassVar[int]
+    NO_CROSS_FIELD_NUMBER: _ClassVar[int]
+    cross: bool
+    no_cross: str
+    def __init__(self, cross: bool = ..., no_cross: _Optional[str] = ...) -> None: ...
 
 class Begun(_message.Message):
     __slots__ = ("ask",)
@@ -306,7 +310,7 @@ class PullRequest(_message.Message):
     def __init__(self, file: _Optional[_Union[FileRef, _Mapping]] = ..., offset: _Optional[int] = ...) -> None: ...
 
 class Claim(_message.Message):
-    __slots__ = ("run", "round", "kind", "samples", "steps", "metrics", "local_metrics", "omitted", "seconds")
+    __slots__ = ("run", "round", "kind", "samples", "steps", "metrics", "local_metrics", "omitted", "seconds", "task")
     class MetricsEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -330,6 +334,7 @@ class Claim(_message.Message):
     LOCAL_METRICS_FIELD_NUMBER: _ClassVar[int]
     OMITTED_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
+    TASK_FIELD_NUMBER: _ClassVar[int]
     run: int
     round: int
     kind: str
@@ -339,7 +344,8 @@ class Claim(_message.Message):
     local_metrics: _containers.ScalarMap[str, float]
     omitted: _containers.RepeatedScalarFieldContainer[str]
     seconds: float
-    def __init__(self, run: _Optional[int] = ..., round: _Optional[int] = ..., kind: _Optional[str] = ..., samples: _Optional[float] = ..., steps: _Optional[float] = ..., metrics: _Optional[_Mapping[str, float]] = ..., local_metrics: _Optional[_Mapping[str, float]] = ..., omitted: _Optional[_Iterable[str]] = ..., seconds: _Optional[float] = ...) -> None: ...
+    task: str
+    def __init__(self, run: _Optional[int] = ..., round: _Optional[int] = ..., kind: _Optional[str] = ..., samples: _Optional[float] = ..., steps: _Optional[float] = ..., metrics: _Optional[_Mapping[str, float]] = ..., local_metrics: _Optional[_Mapping[str, float]] = ..., omitted: _Optional[_Iterable[str]] = ..., seconds: _Optional[float] = ..., task: _Optional[str] = ...) -> None: ...
 
 class Offer(_message.Message):
     __slots__ = ("file", "update", "package")

@@ -75,7 +75,7 @@ class Child:
             case "open":
                 _lazy("work").prepare(request)
                 return {"say": "ready"}
-            case ("train" | "validate") as work if self._trainer is not None:
+            case ("train" | "validate" | "collect") as work if self._trainer is not None:
                 return {"say": "done", **getattr(_lazy("tasks"), work)(self._trainer, request, self._site)}
             case ("init" | "check" | "checkpoint" | "fold" | "filter" | "encode" | "decode") as work:
                 return {"say": "done", **getattr(_lazy("work"), work)(request, self._channel.progress)}

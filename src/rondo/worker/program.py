@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from rondo.base.errors import BadInput
 from rondo.jobs.task import Site, Update
 from rondo.tensors.files import TensorFile
-from rondo.worker import api
+from rondo.worker import api, local
 from rondo.worker.arrays import for_script
 from rondo.worker.channel import Channel
 from rondo.worker.failures import failure
@@ -63,9 +64,18 @@ class Program:
         while (request := self._channel.next()) is not None:
             if request["do"] in ("train", "validate"):
                 return request
+            if request["do"] == "collect":  # nothing for the script to do
+                self._collect(request)
+                continue
             self._channel.answer(self._failed(f"a script cannot {request['do']!r}"))
         self._closed = True
         return None
+
+    def _collect(self, request: dict[str, Any]) -> None:
+        try:
+            self._channel.answer({"say": "done", **local.collect(request)})
+        except BadInput as error:
+            self._channel.answer(self._failed(str(error)))
 
     def _task(self, request: dict[str, Any]) -> api.JoinedTask:
         path = Path(request["model"])

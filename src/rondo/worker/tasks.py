@@ -13,6 +13,7 @@ from rondo.base.errors import BadInput
 from rondo.jobs.task import Site, Task, Update
 from rondo.tensors.files import TensorFile
 from rondo.tensors.layout import Layout
+from rondo.worker import local
 from rondo.worker.handing import checked_metrics, checked_samples, checked_steps, write_tensors
 
 
@@ -60,6 +61,14 @@ def validate(trainer: Any, request: Mapping[str, Any], site: Site) -> dict[str, 
         return measured(*trainer.validate(model, task))
 
 
+def collect(trainer: Any, request: Mapping[str, Any], site: Site) -> dict[str, Any]:
+    """The answer to a "collect" request: the best model that the trainer keeps itself, else the one kept here."""
+    task_of({**request, "do": "validate"}, site)
+    with TensorFile(Path(request["model"])) as model:
+        own = trainer.local_best(model) if hasattr(trainer, "local_best") else None
+        return hand_in(own, {**request, "keep": None}, model.layout) if own else local.collect(request)
+
+
 def measured(samples: Any, metrics: Any) -> dict[str, Any]:
     """Samples and metrics, checked."""
     return {"samples": checked_samples(samples), "metrics": checked_metrics(metrics, "metrics")}
@@ -81,6 +90,8 @@ def hand_in(update: Update, request: Mapping[str, Any], model: Layout) -> dict[s
     if request.get("silent"):
         return fields
     file = write_tensors(update.tensors, Path(request["out"]), model=model)
+    if request.get("keep"):
+        local.keep(request, fields)
     return {"path": str(file.path), "digest": file.digest, "size": file.size, **fields}
 
 
