@@ -187,6 +187,8 @@ def test_published_oddities_are_survived(tmp_path: Path) -> None:
         ({"server model_persistor": ...}, "model_persistor is missing"),
         ({"server model_persistor args": {}}, "the persistor has no model to begin with"),
         ({"server handlers 0 name": "Selection"}, "no handler 'Selection'"),
+        ({"server handlers 0": {"path": "own.Diary"}}, "'own.Diary': a handler of one's own is not run here"),
+        ({"server model_persistor": {"path": "own.P"}}, "'own.P': a model_persistor of one's own is not run here"),
         ({"server handlers 0": {"args": {}}}, "config_fed_server.json:51:5: a component without name or path"),
         ({"server handlers 0 name": 5}, "name must be the name of a class, is 5"),
         ({"server handlers 0": {"path": "Selection"}}, "path must look like module.Class, is 'Selection'"),

@@ -287,6 +287,7 @@ def make_linear(folder: Path, more: Mapping[str, Any] | None = None) -> Path:
 
 # Code as it was written for Clara 4.0: a trainer, a filter and a handler of one's own.
 OWN = """
+from nvflare.apis.aggregator import Aggregator
 from nvflare.apis.event_type import EventType
 from nvflare.apis.filter import Filter
 from nvflare.apis.fl_component import FLComponent
@@ -296,6 +297,7 @@ from nvflare.apis.shareable import Shareable
 from nvflare.apis.trainer import Trainer
 from nvflare.common.signal import Signal
 from nvflare.utils.fed_utils import generate_failure
+from nvflare.utils.fl_ctx_sanity_check import server_fl_ctx_sanity_check
 
 
 class Stepper(Trainer):
@@ -320,6 +322,26 @@ class Stepper(Trainer):
         if self.counts:
             made[ShareableKey.META][FLConstants.NUM_STEPS_CURRENT_ROUND] = 5
         return made
+
+
+class Largest(Aggregator):
+    # The weights of the site that has done most; whoever has done too little is not accepted.
+
+    def __init__(self, least=0):
+        super().__init__()
+        self.least, self.best = least, None
+
+    def accept(self, shareable, fl_ctx):
+        server_fl_ctx_sanity_check(fl_ctx)
+        steps = shareable[ShareableKey.META][FLConstants.NUM_STEPS_CURRENT_ROUND]
+        name = fl_ctx.get_prop(FLConstants.PEER_CONTEXT).get_prop(FLConstants.CLIENT_NAME)
+        self.logger.warning("%s did %s", name, steps)
+        if self.best is None or steps > self.best[0]:
+            self.best = steps, shareable
+        return steps > self.least, False
+
+    def aggregate(self, fl_ctx):
+        return self.best[1]
 
 
 class Halved(Filter):

@@ -101,12 +101,14 @@ async def test_faq_T1_T6_a_run_goes_on_from_a_checkpoint_in_the_same_folder(tmp_
 @pytest.mark.timeout(300)
 async def test_faq_T10_a_changed_class_under_an_unchanged_name_is_the_one_that_runs(tmp_path: Path) -> None:
     levels = []
-    once = {"server servers 0 num_rounds": 1}
+    once = {"server servers 0 num_rounds": 1, "server aggregator": {"path": "own.Largest"}}
     async with world(tmp_path / "w", {"a": None}) as made:
         for code in (OWN, OWN.replace("added = self.step", "added = 10 * self.step")):
             folder = make_own(tmp_path / "own", {"step": 1.0}, once, code)
             run = await start(made, 1, folder, {"a": folder})
             events = await made.ended(run)
             assert events[-1].kind == "run_finished", events[-1].data
+            versions = (await made.session.facts("list_models", str(run)))["models"]
+            assert versions[-1]["provenance"]["contributors"][0]["weight"] == 5.0  # its own aggregator accepted it
             levels.append(float((await tensors(made, run, 1, tmp_path))["intercept_"]))
     assert levels == [1.0, 10.0]

@@ -110,6 +110,8 @@ def _component(root: Placed, reading: Reading, *keys: str) -> Component:
 
 def _aggregator(root: Placed, reading: Reading) -> dict[str, Any]:
     made = _component(root, reading, "aggregator")
+    if not known_as(made):
+        return {"own_aggregator": True}
     if known_as(made) not in _WEIGHTED:
         raise refused(made, "aggregator", dict.fromkeys(_WEIGHTED))
     kinds: dict[str, Any] = {

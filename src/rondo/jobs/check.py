@@ -64,6 +64,13 @@ def check_choices(job: Job) -> None:
         raise BadInput(
             f"{job.client.trainer.name} trains in one process", where=f"{FILE} [client] processes", hint=hint
         )
+    trainer = rooms.pick("rondo.trainers", job.client.trainer.name)
+    for wanted, makes, where in (
+        (job.model.trainer, "first_model", f"{FILE} [model] trainer"),
+        (job.server.own_aggregator, "aggregate", f"{FILE} [server] own_aggregator"),
+    ):
+        if wanted and not hasattr(trainer, makes):
+            raise BadInput(f"the trainer {job.client.trainer.name} makes none", where=where)
     down = job.transfer.chosen["down"]
     if down and "down" not in rooms.pick("rondo.codecs", down.name).WAYS:
         hint = "a model has no next one that makes up for what this one lost: use bf16, planes or none"

@@ -96,9 +96,9 @@ class ServerPart(Options, frozen=True):
     ``round_timeout`` 0 is off. ``seed`` "" lets the server draw one. ``keep_updates``: of how many past rounds the
     sites' updates are kept. ``exclude_vars``: a regular expression; tensors in whose names it is found keep the
     values that they began with. ``weights_scale``: ``aggregation_weights`` do not share out the mean, each scales
-    what its site sent (the literal form of Clara, which rescales the model where they are not 1 on average). In
-    cross-site validation a site has ``submit_model_timeout`` to send its best model, and ``validation_timeout`` to
-    validate each one.
+    what its site sent (the literal form of Clara, which rescales the model where they are not 1 on average).
+    ``own_aggregator``: the trainer brings the job's own (MMARs only). In cross-site validation a site has
+    ``submit_model_timeout`` to send its best model, and ``validation_timeout`` to validate each one.
     """
 
     num_rounds: int
@@ -110,6 +110,7 @@ class ServerPart(Options, frozen=True):
     aggregator: Choice = Choice(name="mean")
     aggregation_weights: dict[str, float] = msgspec.field(default_factory=dict)
     weights_scale: bool = False
+    own_aggregator: bool = False
     exclude_vars: str = ""
     weigh_by: WeighBy = "samples"
     best_metric: str = ""

@@ -22,6 +22,7 @@ from rondo.rounds import events as e
 from rondo.rounds.orders import TRAINING, failure
 from rondo.rounds.round import Plan, Round, Waiting
 from rondo.rounds.workflow import Step
+from rondo.server.aggregating import own_folded
 from rondo.server.checkpoints import write_checkpoints
 from rondo.server.folded import Folded, made_for
 from rondo.server.keeping import drop_updates, keep_updates
@@ -204,7 +205,10 @@ class TrainingRound:
         async with self._recoding.plain(self._updates, model.size) as paths:
             updates = weighed(server, self._updates, paths)
             request = {"do": "fold", "contributions": updates, "rule": rule, "exclude_vars": server.exclude_vars}
-            return Folded.of(await self._worker.ask(request | made_for(self._store, self._run.id, model), None))
+            request |= made_for(self._store, self._run.id, model)
+            if server.own_aggregator:
+                return await own_folded(self._store, self._run, self._job, self._worker, self._updates, request)
+            return Folded.of(await self._worker.ask(request, None))
 
     async def commit(self) -> None:
         await self._commit()

@@ -12,7 +12,7 @@ from rondo.base.errors import BadInput
 from rondo.base.options import nearest
 from rondo.jobs.components import Code, Component
 from rondo.jobs.findings import Finding, Findings
-from rondo.jobs.mmar import CLIENT, CUSTOM, SERVER, TRAIN, open_mmar, own_parts
+from rondo.jobs.mmar import CLIENT, CUSTOM, SERVER, TRAIN, known_as, open_mmar, own_parts
 from rondo.jobs.placed import Placed
 from rondo.trainers._mmar_sections import NAMES
 from rondo.trainers._mmar_wiring import LISTS, METRICS, ROLES, Wiring
@@ -37,18 +37,26 @@ def findings(folder: Path, given: Mapping[str, Any]) -> list[Finding]:
         validating = open_mmar(folder, {**_VALIDATING, **given})
         _check(Wiring(validating, mmar.validation(), device, found.warn), found)
     if SERVER in mmar.files:
-        wiring = Wiring(mmar, SERVER, device, found.warn)
-        for key in ("model_persistor", "persistor"):
-            with found.collecting():
-                made = wiring.sections.single("", key)
-                model = made.args.get("model") if made is not None else None
-                if isinstance(model, Component):
-                    _check_component(wiring, model, ("model", "", ""), found)
+        _check_server(Wiring(mmar, SERVER, device, found.warn), found)
     if CLIENT in mmar.files:
         for own in own_parts(mmar):
             with found.collecting():
                 _check_own(own, folder / CUSTOM)
     return found.found
+
+
+def _check_server(wiring: Wiring, found: Findings) -> None:
+    """The model that the persistor makes, and an aggregator of the MMAR's own."""
+    for key in ("model_persistor", "persistor"):
+        with found.collecting():
+            made = wiring.sections.single("", key)
+            model = made.args.get("model") if made is not None else None
+            if isinstance(model, Component):
+                _check_component(wiring, model, ("model", "", ""), found)
+    with found.collecting():
+        aggregator = wiring.sections.single("", "aggregator")
+        if aggregator is not None and not known_as(aggregator):
+            _check_own(aggregator, wiring.sections.mmar.folder / CUSTOM)
 
 
 def _check(wiring: Wiring, found: Findings) -> None:

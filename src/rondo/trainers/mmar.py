@@ -9,7 +9,7 @@ by the key metric is ``models/local_best_model.pt`` of the MMAR.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from rondo.base.errors import BadInput
 from rondo.base.options import Options as BaseOptions
 from rondo.jobs.mmar import CUSTOM, SERVER, TRAIN, Mmar, check_label_format
 from rondo.jobs.task import Site, Task, Update
+from rondo.trainers._mmar_aggregate import OwnAggregator
 from rondo.trainers._mmar_best import BestLocal, scalars
 from rondo.trainers._mmar_check import findings
 from rondo.trainers._mmar_classes import use_custom
@@ -175,6 +176,13 @@ def first_model(options: Options, code: Path) -> Any:
     persistor = wiring.sections.single("", key)
     assert persistor is not None  # the reader has seen it
     return wiring.make(persistor.args["model"], "model", "")
+
+
+def aggregate(
+    code: Path, round_number: int, base: Path, updates: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, Any], list[str]]:
+    """What the MMAR's own aggregator makes of ``updates`` to the model ``base``, and whose it accepted."""
+    return OwnAggregator(code, round_number).result(base, updates)
 
 
 def check(code: Path, given: Mapping[str, Any]) -> list[dict[str, str]]:

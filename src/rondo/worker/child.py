@@ -77,7 +77,7 @@ class Child:
                 return {"say": "ready"}
             case ("train" | "validate" | "collect") as work if self._trainer is not None:
                 return {"say": "done", **getattr(_lazy("tasks"), work)(self._trainer, request, self._site)}
-            case ("init" | "check" | "checkpoint" | "fold" | "filter" | "encode" | "decode") as work:
+            case ("init" | "aggregate" | "check" | "checkpoint" | "fold" | "filter" | "encode" | "decode") as work:
                 return {"say": "done", **getattr(_lazy("work"), work)(request, self._channel.progress)}
             case unknown:
                 raise ValueError(f"this worker cannot {unknown!r}")

@@ -80,6 +80,15 @@ def checkpoint(request: Request, _: Tell) -> dict[str, Any]:
     return {}
 
 
+def aggregate(request: Request, _: Tell) -> dict[str, Any]:
+    """What the job's own aggregator makes of the contributions, as new weights in the file ``out``."""
+    module = rooms.pick("rondo.trainers", request["trainer"]["name"])
+    base = Path(request["base"])
+    made, accepted = module.aggregate(Path(request["code"]), request["round"], base, request["contributions"])
+    write_tensors(made, Path(request["out"]), model=read_layout(base), where="aggregator")
+    return {"accepted": accepted}
+
+
 def check(request: Request, _: Tell) -> dict[str, Any]:
     """What the job's ``trainer`` finds wrong with the folder ``code`` when it knows its libraries, without any data."""
     choice = request["trainer"]
