@@ -15,7 +15,7 @@ from rondo.base.errors import BadInput, RondoError
 from rondo.console.session import RunEvent
 from rondo.simulator.local import SERVER
 from tests.mmar.folders import make_mmar
-from tests.real.gates import command, gates, texts
+from tests.real.gates import command, gates, status, texts
 from tests.real.world import World, world, write_job
 
 BOTH = "cross_validate = true\nis_participating = true\n"
@@ -224,3 +224,31 @@ async def test_faq_V2_an_mmar_that_cannot_validate_is_refused_where_it_is_to(tmp
         with pytest.raises(BadInput, match=r"config_validation_ckpt.json .* is missing"):
             await made.session.upload(folder)
         assert not list((made.workspaces[SERVER] / "transfer").glob("*"))
+
+
+async def test_faq_V6_the_first_abort_ends_training_and_the_second_validation(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with (
+        gates(data, ("a", 1), ("bb", 1)) as both,
+        world(tmp_path / "w", {"a": data, "bb": data}) as made,
+    ):
+        run = await made.session.submit(crossing_job(tmp_path / "job"))
+        for gate in both:
+            await gate.reached()
+        assert texts(await command(made.session, "abort client a"), "a") == ["Aborting the client..."]
+        await made.until("client_stopped", run, client="a")
+        await made.until("client_prepared", run, client="a", count=2)
+        assert [await status(made, name) for name in ("a", "bb")] == ["cross site validation", "training started"]
+
+        await command(made.session, "abort client a")
+        assert await status(made, "a") == "training stopped"
+
+        # The last one who trained: nobody is waited for in this round any more.
+        await command(made.session, "abort client bb")
+        events = await made.ended(run)
+        assert events[-1].kind == "run_finished", events[-1].data
+        assert kinds(events).count("round_committed") == 1 and "run_validating" in kinds(events)
+        row = {"a": None, "bb": 2.0, "FL_global_model": 1.5, "best_FL_global_model": 0.0}
+        assert await levels(made, run) == {"a": dict.fromkeys(row), "bb": row}
+        reasons = await why(made, run)
+        assert reasons["bb", "a"] == reasons["a", "bb"] == "its cross-site validation was aborted"

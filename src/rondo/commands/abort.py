@@ -1,6 +1,7 @@
 """Stop training: of clients (the others go on), or of the server and with it of the run.
 
-``abort client [NAME...]`` or ``abort server``. It takes effect at once, also while training is still starting.
+``abort client [NAME...]`` or ``abort server``. It takes effect at once, also while training is still starting. A client
+that takes part in cross-site validation waits for that then (``cross site validation``); a second time ends it.
 """
 
 from __future__ import annotations

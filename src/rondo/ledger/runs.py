@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from rondo.ledger.ledger import Tx
 from rondo.ledger.prepared import Prepared
 from rondo.ledger.tables import deployments, packages, participants, runs, sessions
 from rondo.rounds import states
-from rondo.rounds.orders import TAKING_PART
+from rondo.rounds.orders import TAKING_PART, TRAINING
 
 OPEN = states.OPEN
 
@@ -214,6 +214,12 @@ def note_prepared(tx: Tx, key: tuple[int, str], now: float, cross: tuple[bool, s
     where = (participants.c.run == key[0], participants.c.client == key[1], participants.c.state != "stopped")
     tx.execute(update(participants).where(*where).values(cross=cross[0], no_cross=cross[1]))
     return changed
+
+
+def only_validates(parts: Sequence[Participant]) -> bool:
+    """Whether the training of everybody was aborted, and somebody is left for cross-site validation."""
+    states = {part.state for part in parts}
+    return "validating" in states and states.isdisjoint(TRAINING)
 
 
 def engagement(tx: Tx, client: str) -> tuple[Run, Participant] | None:

@@ -13,10 +13,11 @@ from typing import Any
 from sqlalchemy import delete, update
 
 from rondo.base.errors import Conflict
-from rondo.ledger import events, runs
+from rondo.ledger import events, rounds, runs
 from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import Asked, Deployment, Run
 from rondo.ledger.tables import deployments, settings
+from rondo.rounds.crossing import CROSSING
 from rondo.rounds.orders import TAKING_PART, failure
 
 NUMBER = "run_number"  # the setting: which folder deploy and start work in
@@ -89,6 +90,8 @@ def invite(tx: Tx, now: float, client: str, gpus: int, asked: Asked) -> Run:
     if not under_way:
         raise Conflict("Server training has not started.", hint="start server first")
     run = under_way[0]
+    if not _trains(tx, run):
+        raise Conflict("Server training has stopped: cross-site validation goes on.", hint="wait for its end")
     deployment = runs.deployed(tx, run.number, client)
     if deployment is None:
         raise Conflict(f"mmar_{client} does not exist. Please deploy it before start client.")
@@ -110,14 +113,25 @@ def withdraw(tx: Tx, now: float, run: int, client: str, invited_at: float) -> No
 
 
 def stop(tx: Tx, now: float, client: str, asked: Asked) -> int:
-    """``client`` takes no part in its run any more; returns the run's id. Raises ``Conflict`` where it takes none."""
+    """``client`` trains no more; returns the run's id. Whoever takes part in cross-site validation waits for that, and
+    is stopped by the second time. Raises ``Conflict`` for one that takes no part in a run.
+    """
     engaged = runs.engagement(tx, client)
     if engaged is None or engaged[1].state not in TAKING_PART:
         newest = runs.latest(tx)
         stopped = "already stopped" if newest and runs.participant(tx, newest.id, client) else "not started"
         raise Conflict(f"Client training has {stopped}.")
-    runs.set_participant(tx, (engaged[0].id, client), "stopped", now, {"error": f"aborted by {asked['by']}", **asked})
-    return engaged[0].id
+    run, part = engaged
+    goes_on = part.cross and part.state == "prepared" and run.state in ("running", "validating") and _trains(tx, run)
+    state = "validating" if goes_on else "stopped"
+    runs.set_participant(tx, (run.id, client), state, now, {"error": f"aborted by {asked['by']}", **asked})
+    return run.id
+
+
+def _trains(tx: Tx, run: Run) -> bool:
+    """Whether the run is still in its own rounds (which nobody has left), not in those of cross-site validation."""
+    this = rounds.current(tx, run.id)
+    return this is None or (this.task not in CROSSING and this.state != "failed")
 
 
 # ---- run numbers and what is deployed in their folders

@@ -61,7 +61,12 @@ class Aborted:
     reason: str
 
 
-Event = ClientJoined | ClientLeft | UpdateArrived | TaskFailed | TimeUp | Folded | FoldFailed | Aborted
+@dataclass(frozen=True)
+class NobodyTrains:
+    """The training of everybody was aborted; what is left is cross-site validation."""
+
+
+Event = ClientJoined | ClientLeft | UpdateArrived | TaskFailed | TimeUp | Folded | FoldFailed | Aborted | NobodyTrains
 
 
 # ---- commands: what a round wants done
@@ -99,8 +104,13 @@ class Abandon:
 
 
 @dataclass(frozen=True)
+class Leave:
+    """Without a result, and no failure of the run."""
+
+
+@dataclass(frozen=True)
 class Announce:
     """What the round waits for has changed."""
 
 
-Command = SetTimer | NoteEnough | Fold | Commit | Fail | Abandon | Announce
+Command = SetTimer | NoteEnough | Fold | Commit | Fail | Abandon | Leave | Announce

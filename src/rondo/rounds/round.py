@@ -17,6 +17,7 @@ class State(StrEnum):
     COMMITTED = "committed"
     FAILED = "failed"
     ABORTED = "aborted"
+    LEFT = "left"  # nobody trains any more: the run goes on behind the last round
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Round:
 
     @property
     def over(self) -> bool:
-        return self.state in (State.COMMITTED, State.FAILED, State.ABORTED)
+        return self.state in (State.COMMITTED, State.FAILED, State.ABORTED, State.LEFT)
 
     @property
     def pending(self) -> set[str]:
@@ -83,6 +84,9 @@ class Round:
             case State.FOLDING, e.FoldFailed(failure):
                 self.state = State.FAILED
                 return [e.Fail(failure)]
+            case State.OPEN, e.NobodyTrains() if self.plan.min_clients > len(self.answered):
+                self.state = State.LEFT
+                return [e.Leave()]
             case ((State.OPEN | State.GRACE), _):
                 self._take_note(event)
                 return self._progress()

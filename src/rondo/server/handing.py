@@ -42,6 +42,8 @@ def recall_of(tx: Tx, run: int, client: str) -> pb.Recall:
     row, part = runs.get(tx, run), runs.participant(tx, run, client)
     over = row is not None and row.state not in runs.OPEN
     why = f"run {run} is {row.state}" if row and over else "the admin stopped this client"
+    if not over and part is not None and part.state == "validating":
+        why = "the admin stopped the training of this client: cross-site validation follows"
     asked = (row.error if row and over else part.reason if part else None) or {}
     return pb.Recall(run=run, reason=why, by=asked.get("by", ""), event=asked.get("event", ""))
 

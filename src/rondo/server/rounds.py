@@ -111,6 +111,8 @@ class Conductor:
                 self._folding = asyncio.create_task(self._fold())
             case e.Commit():
                 await self._stage.commit()
+            case e.Leave():
+                await self._stage.failed()
             case e.Fail(why):
                 await self._stage.failed()
                 raise RunFailed.of(why)
@@ -169,6 +171,8 @@ class TrainingRound:
         news += [e.TaskFailed(client, why) for client, why in rows.declined(tx, self._key).items()]
         lost = [p for p in parts if p.state == "failed" and p.changed_at >= row.opened_at]  # earlier ones are history
         news += [e.TaskFailed(p.client, p.reason or {}) for p in lost]
+        if run_rows.only_validates(parts):
+            news.append(e.NobodyTrains())
         return row, [*news, e.TimeUp("grace")] if row.state == "folding" else news
 
     async def enough(self) -> None:

@@ -16,7 +16,7 @@ from rondo.jobs.unpacked import unpack_once
 from rondo.ledger import crossing, models, rounds, runs, turns
 from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import Deployment, Run
-from rondo.rounds.events import Aborted, ClientJoined, ClientLeft
+from rondo.rounds.events import Aborted, ClientJoined, ClientLeft, NobodyTrains
 from rondo.server.asking import Asking
 from rondo.server.dispatch import see_able
 from rondo.server.folders import RunFolders
@@ -148,8 +148,12 @@ class RunDesk:
         self._runs.tell(run, ClientJoined(client))
 
     async def abort_client(self, client: str) -> None:
-        run = await self._store.do(turns.stop, self._store.clock.now(), client, self._asked)
-        self._runs.tell(run, ClientLeft(client))
+        def stop(tx: Tx) -> tuple[int, bool]:
+            run = turns.stop(tx, self._store.clock.now(), client, self._asked)
+            return run, runs.only_validates(runs.taking_part(tx, run))
+
+        run, over = await self._store.do(stop)
+        self._runs.tell(run, ClientLeft(client), *([NobodyTrains()] if over else []))
         self._store.bell.ring(f"client:{client}")
 
     async def abort(self, run: int | None) -> int:

@@ -22,7 +22,7 @@ from rondo.ledger.runs import Run
 from rondo.ledger.sessions import Session
 from rondo.net.retry import Backoff
 from rondo.rounds import events as e
-from rondo.rounds.round import Round
+from rondo.rounds.round import Round, State
 from rondo.rounds.workflow import Step, Workflow
 from rondo.server.beginning import first_model, together
 from rondo.server.checkpoints import write_checkpoints
@@ -157,6 +157,8 @@ class Runs:
             if step.task == "validate":
                 await self._advance(run, "validating")
             await self._conduct(run, TrainingRound(self._store, run, job, worker, step))
+            if self.round is not None and self.round.state is State.LEFT:
+                break
             step = workflow.after(step)
         await cross_rounds(self._store, run, job, worker, partial(self._conduct, run))
 

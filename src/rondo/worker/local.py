@@ -69,6 +69,7 @@ def collect(request: Request) -> dict[str, Any]:
     if known is None:
         raise BadInput("this site has trained no model in this run that others could validate")
     out = Path(request["out"])
+    out.parent.mkdir(parents=True, exist_ok=True)  # this worker may have trained nothing yet
     shutil.copyfile(Path(about["folder"]) / known.file, out)
     file = file_digest(out)
     return {
