@@ -80,6 +80,23 @@ def test_what_a_client_cannot_do_is_told(tmp_path: Path, changes: dict[str, Any]
     assert says in complaint(make_mmar(tmp_path, changes))
 
 
+CROSSING: dict[str, Any] = {
+    "client cross_validate": True,
+    "client cross_site_validation is_participating": True,
+    "client cross_site_validation outbound_filters": [{"name": "ExcludeVars", "args": {"exclude_vars": "head"}}],
+}
+
+
+def test_a_client_takes_part_in_cross_site_validation_that_says_so_twice(tmp_path: Path) -> None:
+    client = read_job(make_mmar(tmp_path / "a", CROSSING)).client
+    assert client.crosses
+    assert [one.options for one in client.cross_filters] == [{"vars": "head"}]
+    for key in list(CROSSING)[:2]:
+        assert not read_job(make_mmar(tmp_path / key, {**CROSSING, key: False})).client.crosses
+    inbound = {"client cross_site_validation inbound_filters": [{"name": "ExcludeVars"}]}
+    assert "among the inbound_filters of cross_site_validation" in complaint(make_mmar(tmp_path / "b", inbound))
+
+
 # ---- components and variables ----------------------------------------------------------------------------------------
 
 

@@ -333,3 +333,19 @@ def test_what_stands_beside_a_component(tmp_path: Path, capsys: pytest.CaptureFi
     first = start(make_first)
     assert mmar.build(mmar.Options(), site(tmp_path)).train(first, task(tmp_path)).steps == 2.0
     assert "CheckpointLoader: left out, the model comes from the server" in capsys.readouterr().err
+
+
+def test_another_s_model_is_measured_as_the_validation_config_says(tmp_path: Path) -> None:
+    """Clara's ClientValidator; what that config says of models to load does not matter (spec 5.7, 8.7)."""
+    changes = {
+        "client cross_validate": True,
+        "client cross_site_validation is_participating": True,
+        "validation metrics 0 log_label": "cross_dice",
+        "validation dataset data_list_key": "training",
+    }
+    imaged(tmp_path, changes)
+    first, trainer = start(tmp_path), mmar.build(mmar.Options(), site(tmp_path))
+    samples, last = trainer.validate(first, replace(task(tmp_path, 3), kind="validate"))
+    assert (samples, set(last)) == (2.0, {"val_mean_dice", "val_acc"})
+    samples, measured = trainer.validate(first, replace(task(tmp_path, 4), kind="validate"))
+    assert (samples, set(measured)) == (4.0, {"cross_dice", "val_acc"})

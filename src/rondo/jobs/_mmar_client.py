@@ -34,11 +34,18 @@ def client_part(mmar: Mmar) -> ClientPart:
     for one in reading.components(root.get("handlers")):
         if known_as(one):
             mmar.findings.collect(refused(one, "handler", {}))
-    _cross_validation(mmar, reading)
+    crossing = _cross_validation(mmar, reading)
     trainer = _trainer(mmar, reading)
     if own_parts(mmar):
         trainer = replace(trainer, options={**trainer.options, "own": True})
-    return ClientPart(trainer=trainer, filters=tuple(filters))
+    crosses = participates(mmar)
+    return ClientPart(
+        trainer=trainer,
+        filters=tuple(filters),
+        cross_validate=crosses,
+        is_participating=crosses,
+        cross_filters=tuple(crossing),
+    )
 
 
 def own_parts(mmar: Mmar) -> list[Component]:
@@ -83,11 +90,11 @@ def _trainer(mmar: Mmar, reading: Reading) -> Choice:
     return Choice(name=TRAINER, options=args, place=str(made.place))
 
 
-def _cross_validation(mmar: Mmar, reading: Reading) -> None:
-    """See that it can be read; who validates whom is decided elsewhere."""
+def _cross_validation(mmar: Mmar, reading: Reading) -> list[Choice]:
+    """The filters that a local model passes before it leaves; who validates whom is decided elsewhere."""
     section = mmar.files[CLIENT].get("cross_site_validation")
     if section is None:
-        return
+        return []
     known = ("is_participating", "model_validator", "inbound_filters", "outbound_filters")
     for key, node in section.table.items():
         if key not in known:
@@ -96,6 +103,13 @@ def _cross_validation(mmar: Mmar, reading: Reading) -> None:
     made = reading.component(validator) if validator is not None else None
     if made is not None and known_as(made) != "ClientValidator":
         mmar.findings.collect(refused(made, "model_validator", {"ClientValidator": None}))
+    inbound = reading.components(section.get("inbound_filters"))
+    no_filters(inbound, "inbound_filters of cross_site_validation", mmar.findings)
+    listed = reading.components(section.get("outbound_filters"))
+    for one in listed:
+        if not known_as(one):
+            mmar.findings.collect(refused(one, "filter of local models", {}))
+    return outgoing([one for one in listed if known_as(one)], mmar.findings)
 
 
 def participates(mmar: Mmar) -> bool:

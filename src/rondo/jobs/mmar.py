@@ -20,7 +20,8 @@ from rondo.jobs.parts import Job
 
 __all__ = [
     "CLIENT", "CUSTOM", "ENVIRONMENT", "MARKS", "SERVER", "TRAIN", "TRAINER", "Mmar", "brings_datalist",
-    "check_label_format", "check_lists", "key_metric", "known_as", "look_at", "open_mmar", "own_parts", "read_mmar",
+    "check_label_format", "check_lists", "key_metric", "known_as", "look_at", "open_mmar", "own_parts", "participates",
+    "read_mmar",
 ]  # fmt: skip
 
 MARKS = (SERVER, CLIENT, TRAIN)

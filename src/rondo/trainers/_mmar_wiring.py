@@ -70,6 +70,10 @@ class Wiring:
             self._making.pop()
         return self._made[place]
 
+    def use(self, section: str, key: str, made: Any) -> None:
+        """Take ``made`` for the object under ``key``, whatever stands there."""
+        self._made[section, key] = made
+
     def need(self, section: str, key: str) -> Any:
         """The object under ``key`` of this section, else of the other. Raises ``BadInput`` where there is none."""
         found = self.get(self.sections.home(section, key), key)

@@ -3,19 +3,21 @@
 Each round the model received is measured on the ``validate`` section first (Clara's INITIAL_METRICS), then trained
 for ``local_epochs``, or for ``steps_aggregation`` iterations where that is above 0. The difference goes back, weighed
 by the iterations done. Optimizer and scheduler go on from round to round, also in a new worker. The best local model
-by the key metric is ``models/local_best_model.pt`` of the MMAR.
+by the key metric is ``models/local_best_model.pt`` of the MMAR. In cross-site validation models are measured as the
+validation config says (Clara's ClientValidator).
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rondo.base.errors import BadInput
 from rondo.base.options import Options as BaseOptions
-from rondo.jobs.mmar import CUSTOM, SERVER, TRAIN, Mmar, check_label_format
+from rondo.jobs.mmar import CUSTOM, SERVER, TRAIN, Mmar, check_label_format, participates
 from rondo.jobs.task import Site, Task, Update
 from rondo.trainers._mmar_aggregate import OwnAggregator
 from rondo.trainers._mmar_best import BestLocal, scalars
@@ -60,6 +62,7 @@ class MmarTrainer:
         )
         self._first = self._measuring()
         self.evaluates = self._first is not None
+        self._validating = self._validator(mmar, told)
         self._best = BestLocal(self._wiring, self._network, mmar.folder)
         self._memory = Memory(self._wiring, self._trainer, site.workspace)
 
@@ -84,11 +87,25 @@ class MmarTrainer:
             additional_metrics=metrics or None,
         )
 
+    def _validator(self, mmar: Mmar, told: Told) -> Any:
+        """The evaluator of the validation config (Clara's ClientValidator), over the network that models are put into.
+
+        As Clara's, it does not care what the config says of a model to load.
+        """
+        name = mmar.validation()
+        if not participates(mmar) or not name:
+            return None
+        given = {"dont_load_ts_model": True, "dont_load_ckpt_model": True, "MMAR_CKPT": "", **mmar.given}
+        wiring = Wiring(replace(mmar, given=given), name, self._wiring.device, told)
+        wiring.use("", "model", self._network)
+        return wiring.need("", "evaluator")
+
     def train(self, model: Model, task: Task) -> Update:
         if self._parts is not None:
             self._parts.begin(task)
             self._parts.fire(self._parts.events.BEFORE_TRAIN)
         received = self._load(model)
+        self._best.metrics = {}
         self._memory.recall(task.round)
         self._seed(task)
         trainer, steps = self._trainer, self._options.steps_aggregation
@@ -109,12 +126,14 @@ class MmarTrainer:
         self._steps += 1
 
     def validate(self, model: Model, task: Task) -> tuple[float, Mapping[str, float]]:
-        if self._first is None:
+        crossing = self._validating is not None and task.round > task.rounds  # behind the last round: another's model
+        evaluator = self._validating if crossing else self._first
+        if evaluator is None:
             raise BadInput("has no metrics to validate with", where=f"{TRAIN} validate")
         self._load(model)
         self._seed(task)
-        self._first.run()
-        return float(len(self._first.data_loader.dataset)), scalars(self._first.state.metrics)
+        evaluator.run()
+        return float(len(evaluator.data_loader.dataset)), scalars(evaluator.state.metrics)
 
     def _load(self, model: Model) -> dict[str, Any]:
         """Put the model into the network, by matching names. Raises ``BadInput`` where one of them has no place."""
