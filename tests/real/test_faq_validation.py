@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import csv
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from rondo.base.errors import BadInput, RondoError
 from rondo.console.session import RunEvent
-from rondo.simulator.local import SERVER
+from rondo.simulator.local import ADMIN, SERVER
 from tests.mmar.folders import make_mmar
 from tests.real.gates import command, gates, status, texts
 from tests.real.world import World, world, write_job
@@ -252,3 +254,46 @@ async def test_faq_V6_the_first_abort_ends_training_and_the_second_validation(tm
         assert await levels(made, run) == {"a": dict.fromkeys(row), "bb": row}
         reasons = await why(made, run)
         assert reasons["bb", "a"] == reasons["a", "bb"] == "its cross-site validation was aborted"
+
+
+async def rondo(*words: str | Path) -> tuple[int, str]:
+    """Exit code and what it says of ``rondo WORDS`` as a process."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "rondo", *map(str, words)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    out, _ = await process.communicate()
+    return process.returncode or 0, out.decode()
+
+
+async def test_any_model_is_validated_at_the_sites_without_training(tmp_path: Path) -> None:
+    from safetensors.numpy import save_file
+
+    save_file({"w": np.full(4, 7.0, np.float32)}, tmp_path / "seven.safetensors")
+    job = crossing_job(tmp_path / "job", both="")
+    async with world(tmp_path / "w", {"a": None, "bb": None, "ccc": None}) as made:
+        kit = ("--kit", made.workspaces[ADMIN])
+        files = ("--csv", tmp_path / "out.csv", "--png", tmp_path / "out.png")
+        given = (job, "--model", tmp_path / "seven.safetensors")
+        code, said = await rondo("validate", *given, "--sites", "a,ccc", *kit, *files)
+        assert code == 0, said
+        matrix = {
+            "a": {"seven": {"validation": {"level": 7.0, "offset": 6.0}}},
+            "ccc": {"seven": {"validation": {"level": 7.0, "offset": 3.0}}},
+        }
+        assert ast.literal_eval(said.splitlines()[0]) == matrix
+        assert (tmp_path / "out.csv").read_text().splitlines()[1:] == [
+            "a,seven,2,level,7.0,", "a,seven,2,offset,6.0,", "ccc,seven,2,level,7.0,", "ccc,seven,2,offset,3.0,",
+        ]  # fmt: skip
+        assert (tmp_path / "out.png").read_bytes().startswith(b"\x89PNG")
+        told = kinds([event async for event in made.session.watch(1, follow=False)])
+        assert told[-1] == "run_finished" and "client_not_invited" in told
+        assert not {"round_opened", "update_accepted", "local_model_accepted"} & set(told)
+        assert not list(made.workspaces["a"].rglob("best_local-*"))
+
+        # The same of a run that is over, as data; and what cannot be is said in a sentence.
+        code, said = await rondo("validate", "--run", "1", *kit, "--format", "json")
+        assert json.loads(said)["results"] == matrix
+        code, said = await rondo("validate", *given, "--sites", "a,nobody", *kit)
+        assert (code, said.splitlines()[-1]) == (3, "Error: invalid client(s): nobody (logged in: a bb ccc)")

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from rondo.base.errors import RondoError
-from rondo.cli import admin, audit, authz, client, demo, doctor, job, kit, mmar, model, provision, server
+from rondo.cli import admin, audit, authz, client, demo, doctor, job, kit, mmar, model, provision, server, validate
 
 app = typer.Typer(
     help="Federated learning for hospitals: one model, trained where the data stays.",
@@ -27,6 +27,7 @@ app.add_typer(job.app, name="job")
 app.add_typer(mmar.app, name="mmar")
 app.add_typer(model.app, name="model")
 app.add_typer(audit.app, name="audit")
+app.command("validate")(validate.validate)
 app.command("admin")(admin.admin)
 app.command("authz-preview")(authz.authz_preview)
 app.command("demo")(demo.demo)

@@ -27,6 +27,8 @@ class Asking:
     @property
     def prepared(self) -> pb.Prepared:
         """Ready, and whether for cross-site validation, too: what is not wanted twice, or not allowed, is not done."""
+        if self.job.evaluation is not None:  # no model of this site's leaves
+            return pb.Prepared(cross=True)
         if not self.job.client.crosses:
             return pb.Prepared(no_cross=NOT_ASKED)
         keeps = self.rules.policy.validation.local_models == "refuse"
@@ -36,7 +38,7 @@ class Asking:
         """``model``: the file. The worker does not know for what a model is validated."""
         place = self.rules.place
         server, keep = self.job.server, None
-        if self.prepared.cross:
+        if self.prepared.cross and self.job.evaluation is None:
             keep = {"folder": str(place.work(self.rules.number)), "run": work.run}
             keep |= {"metric": server.best_metric, "mode": server.best_mode}
         return {

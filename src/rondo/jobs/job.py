@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from rondo.base.errors import BadInput
-from rondo.jobs import bundle, mmar, native
+from rondo.jobs import bundle, evaluation, mmar, native
 from rondo.jobs.parts import Choice, ClientPart, Job, ModelPart, ServerPart, TransferPart
 
 __all__ = ["Choice", "ClientPart", "Job", "ModelPart", "ServerPart", "TransferPart", "read_job"]
@@ -22,6 +22,7 @@ def read_job(folder: Path) -> Job:
     """
     for files, read in _READERS:
         if any(os.path.lexists(folder / file) for file in files):
-            return read(folder)
+            job = read(folder)
+            return evaluation.evaluating(job, folder) if os.path.lexists(folder / evaluation.FILE) else job
     known = " or ".join(files[0] for files, _ in _READERS)
     raise BadInput("no job here", where=str(folder), hint=f"a job is a folder with {known}")

@@ -233,8 +233,21 @@ class TransferPart(Options, frozen=True):
         return {way: None if one.name == "none" else one for way, one in (("up", self.up), ("down", self.down))}
 
 
+class EvaluationPart(Options, frozen=True):
+    """What a job that trains nothing validates (``rondo.jobs.evaluation``): the model ``file`` of its package, which is
+    called ``name`` in the results; at ``sites`` (none: at all)."""
+
+    file: str
+    name: str
+    sites: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 < len(self.name) <= 160 or not self.name.isprintable():
+            raise ValueError("name must be 1 to 160 printable characters")
+
+
 class Job(Options, frozen=True):
-    """A job, whoever wrote it and in whatever form."""
+    """A job, whoever wrote it and in whatever form. ``evaluation``: it trains nothing."""
 
     name: str
     server: ServerPart
@@ -242,6 +255,7 @@ class Job(Options, frozen=True):
     client: ClientPart
     transfer: TransferPart = TransferPart()
     resources: ResourcesPart = ResourcesPart()
+    evaluation: EvaluationPart | None = None
 
     def __post_init__(self) -> None:
         if not NAME.fullmatch(self.name):

@@ -199,10 +199,20 @@ class _Rounds:
         return self._known[digest]
 
 
+def _given(tx: Tx, run: Run, name: str) -> None:
+    """Of a job that trains nothing one model is under test: the one that it began with."""
+    model = models.last(tx, run.id)
+    if model is not None and not cross_rows.of_run(tx, run.id):
+        files = (model.digest, model.size, model.sent, model.sent_size)
+        cross_rows.put(tx, [CrossModel(run.id, 0, name, model.version + 1, *files)])
+
+
 async def cross_rounds(
     store: Store, run: Run, job: Job, worker: Worker, conduct: Callable[[CrossRound], Awaitable[None]]
 ) -> None:
     """All that is left of the run's cross-site validation."""
+    if job.evaluation is not None:
+        await store.do(_given, run, job.evaluation.name)
     while (step := await store.read(cross_step, run)).task != "finish":
         await store.do(turns.advance, store.clock.now(), run, "validating")
         await conduct(CrossRound(store, run, job, worker, step))

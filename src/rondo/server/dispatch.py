@@ -96,6 +96,9 @@ def welcoming(rights: Rights, run: Run, code: Path) -> Welcome:
 
 def unable(job: Job, session: Session) -> str:
     """Why this client cannot take part in the job; "" where it can."""
+    sites = job.evaluation.sites if job.evaluation else ()
+    if sites and session.instance not in sites:
+        return f"it is to be validated at {', '.join(sites)}"
     wanted = {choice.name for choice in job.transfer.chosen.values() if choice}
     unknown = sorted(name for name in wanted if f"codec:{name}" not in session.capabilities)
     if not unknown:

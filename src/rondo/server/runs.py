@@ -141,7 +141,7 @@ class Runs:
         await asyncio.to_thread(write_metrics, folder, await self._store.read(round_rows.of_number, run.number))
         await write_checkpoints(self._store, run, job)
         await write_matrix(self._store, run)
-        if step.task == "finish" and (await self._store.read(cross_step, run)).task == "finish":
+        if step.task == "finish" and await self._nothing_left(run, job):
             if await self._store.read(model_rows.last, run.id) is None:
                 text = f"nothing to do: start_round {run.start_round}, num_rounds {run.num_rounds} (an absolute end)"
                 await self._store.record(run.id, "nothing_to_do", {"text": text})
@@ -150,6 +150,11 @@ class Runs:
             ready = worker.ask({"do": "open", "kind": "fold"})
             await together(self._dispatch(run, job), first_model(self._store, run, job, code), ready)
             await self._rounds(run, job, worker, step)
+
+    async def _nothing_left(self, run: Run, job: Job) -> bool:
+        """Whether there is no cross-site validation to do; a model that was brought along is there only later."""
+        begins = job.evaluation is not None and await self._store.read(model_rows.last, run.id) is None
+        return not begins and (await self._store.read(cross_step, run)).task == "finish"
 
     async def _rounds(self, run: Run, job: Job, worker: Worker, step: Step) -> None:
         workflow = Workflow(run.start_round, run.num_rounds, job.server.final_validation)
