@@ -12,7 +12,7 @@ import torch
 from rondo.base.errors import BadInput
 from rondo.simulator.local import SERVER
 from rondo.tensors.files import TensorFile
-from tests.mmar.folders import OWN, make_linear, make_mmar, make_own
+from tests.mmar.folders import OWN, make_mmar, make_own
 from tests.mmar.images import add_images
 from tests.real.gates import command
 from tests.real.world import World, world
@@ -82,33 +82,25 @@ async def test_faq_T5_each_client_runs_its_own_mmar(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(300)
-async def test_faq_T1_T6_a_run_goes_on_from_a_checkpoint_in_the_same_folder(tmp_path: Path) -> None:
-    once = make_linear(tmp_path / "once", {"server servers 0 num_rounds": 1})
-    on = {"server servers 0 start_round": 1, "server servers 0 num_rounds": 2}
-    again = make_linear(tmp_path / "again", {**on, "environment MMAR_CKPT": "models/FL_global_model.pt"})
+async def test_faq_T1_T6_T10_a_run_goes_on_from_a_checkpoint_with_the_class_that_was_changed(tmp_path: Path) -> None:
+    own = {"server servers 0 num_rounds": 1, "server aggregator": {"path": "own.Largest"}}
+    on = {**own, "server servers 0 start_round": 1, "server servers 0 num_rounds": 2}
     async with world(tmp_path / "w", {"a": None}) as made:
+        once = make_own(tmp_path / "own", {"step": 1.0}, own)
         first = await start(made, 7, once, {"a": once})
         assert (await made.ended(first))[-1].kind == "run_finished"
         versions = (await made.session.facts("list_models", str(first)))["models"]
+        assert versions[-1]["provenance"]["contributors"][0]["weight"] == 5.0  # its own aggregator accepted it
+        assert float((await tensors(made, first, 1, tmp_path))["intercept_"]) == 1.0
+
+        # T10: another class under the same name. T6: the same run folder. T1: the file that lies there is the start.
+        changed = OWN.replace("added = self.step", "added = 10 * self.step")
+        on["environment MMAR_CKPT"] = "models/FL_global_model.pt"
+        again = make_own(tmp_path / "own", {"step": 1.0}, on, changed)
         second = await start(made, 7, again, {"a": again})
         events = await made.ended(second)
         assert events[-1].kind == "run_finished", events[-1].data
-        assert [event.data["round"] for event in events if event.kind == "round_opened"] == [1, 2]
+        assert [event.data["round"] for event in events if event.kind == "round_opened"] == [1]
         ready = next(event.data for event in events if event.kind == "model_ready")
         assert (ready["version"], ready["digest"]) == (1, versions[-1]["digest"])
-
-
-@pytest.mark.timeout(300)
-async def test_faq_T10_a_changed_class_under_an_unchanged_name_is_the_one_that_runs(tmp_path: Path) -> None:
-    levels = []
-    once = {"server servers 0 num_rounds": 1, "server aggregator": {"path": "own.Largest"}}
-    async with world(tmp_path / "w", {"a": None}) as made:
-        for code in (OWN, OWN.replace("added = self.step", "added = 10 * self.step")):
-            folder = make_own(tmp_path / "own", {"step": 1.0}, once, code)
-            run = await start(made, 1, folder, {"a": folder})
-            events = await made.ended(run)
-            assert events[-1].kind == "run_finished", events[-1].data
-            versions = (await made.session.facts("list_models", str(run)))["models"]
-            assert versions[-1]["provenance"]["contributors"][0]["weight"] == 5.0  # its own aggregator accepted it
-            levels.append(float((await tensors(made, run, 1, tmp_path))["intercept_"]))
-    assert levels == [1.0, 10.0]
+        assert float((await tensors(made, second, 2, tmp_path))["intercept_"]) == 1.0 + (10 + 1)
