@@ -227,4 +227,5 @@ def test_what_is_too_much_is_cut_and_said(desk: MemoryDesk, tmp_path: Path) -> N
     (tmp_path / "large.log").write_bytes(b"x" * 99 + b"\n" + b"y\n" * MOST)
     assert texts(typed(desk, "cat site-1 large.log"))[-1].startswith("(cut: the file has ")
     assert texts(typed(desk, "tail site-1 -n 9999999 large.log"))[0].startswith("(cut: ")
-    assert texts(typed(desk, "grep site-1 x large.log")) == ["x" * 99]
+    (tmp_path / "long.log").write_bytes(b"x" * 99 + b"\n" + b"y\n" * 1000)  # what takes long is cut, too
+    assert texts(typed(desk, "grep site-1 x long.log")) == ["x" * 99]

@@ -110,10 +110,13 @@ async def test_faq_C4_who_may_log_in(tmp_path: Path) -> None:
             for method in METHODS:
                 if method is methods.REGISTER:
                     continue
+                admins = method in (methods.COMMAND, methods.WATCH)
+                nobody = "UNAUTHENTICATED: not authenticated - no token" if admins else "INVALID_ARGUMENT: no token"
+                unknown = f"UNAUTHENTICATED: {'not authenticated - no user' if admins else 'Unknown client identity'}"
                 for token, reason in (
-                    ("", "INVALID_ARGUMENT: no token"),
-                    (mine[:-1], "UNAUTHENTICATED: Unknown client identity"),
-                    ("x" * 300, "UNAUTHENTICATED: Unknown client identity"),
+                    ("", nobody),
+                    (mine[:-1], unknown),
+                    ("x" * 300, unknown),
                     (theirs, "UNAUTHENTICATED: this token belongs to another certificate"),
                 ):
                     a.token = token
