@@ -116,7 +116,7 @@ async def test_faq_C4_who_may_log_in(tmp_path: Path) -> None:
                 for token, reason in (
                     ("", nobody),
                     (mine[:-1], unknown),
-                    ("x" * 300, unknown),
+                    ("x" * 300, "UNAUTHENTICATED: Unknown client identity"),
                     (theirs, "UNAUTHENTICATED: this token belongs to another certificate"),
                 ):
                     a.token = token
