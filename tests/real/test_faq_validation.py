@@ -197,11 +197,14 @@ KILLS = {
 }
 
 
+def deadly(point: str) -> tuple[str, ...]:
+    return sys.executable, "-m", "tests.real.killpoint", point, str(KILLS[point])
+
+
 @pytest.mark.parametrize("point", KILLS)
 async def test_a_killed_server_goes_on_with_it(point: str, tmp_path: Path) -> None:
     """Where the models have come, where they are made, and between two of them: nothing is asked for twice."""
-    deadly = (sys.executable, "-m", "tests.real.killpoint", point, str(KILLS[point]))
-    async with world(tmp_path / "w", {"a": None, "bb": None}, command={SERVER: deadly}) as made:
+    async with world(tmp_path / "w", {"a": None, "bb": None}, command={SERVER: deadly(point)}) as made:
         run = await made.session.submit(crossing_job(tmp_path / "job"))
         assert await made.wait(SERVER) == -9, "the server did not come to the point"
         await made.start(SERVER)
@@ -229,10 +232,11 @@ async def test_faq_V2_an_mmar_that_cannot_validate_is_refused_where_it_is_to(tmp
 
 
 async def test_faq_V6_the_first_abort_ends_training_and_the_second_validation(tmp_path: Path) -> None:
-    data = tmp_path / "data"
+    """The server is killed in the middle of it, and does not take the round up again that nobody trains in."""
+    data, point = tmp_path / "data", "before local models are made"
     async with (
         gates(data, ("a", 1), ("bb", 1)) as both,
-        world(tmp_path / "w", {"a": data, "bb": data}) as made,
+        world(tmp_path / "w", {"a": data, "bb": data}, command={SERVER: deadly(point)}) as made,
     ):
         run = await made.session.submit(crossing_job(tmp_path / "job"))
         for gate in both:
@@ -247,6 +251,8 @@ async def test_faq_V6_the_first_abort_ends_training_and_the_second_validation(tm
 
         # The last one who trained: nobody is waited for in this round any more.
         await command(made.session, "abort client bb")
+        assert await made.wait(SERVER) == -9, "the server did not come to the point"
+        await made.start(SERVER)
         events = await made.ended(run)
         assert events[-1].kind == "run_finished", events[-1].data
         assert kinds(events).count("round_committed") == 1 and "run_validating" in kinds(events)

@@ -171,7 +171,7 @@ class TrainingRound:
         news += [e.TaskFailed(client, why) for client, why in rows.declined(tx, self._key).items()]
         lost = [p for p in parts if p.state == "failed" and p.changed_at >= row.opened_at]  # earlier ones are history
         news += [e.TaskFailed(p.client, p.reason or {}) for p in lost]
-        if run_rows.only_validates(parts):
+        if run_rows.only_validates(parts) or row.state == "failed":  # left before; what fails again does so first
             news.append(e.NobodyTrains())
         return row, [*news, e.TimeUp("grace")] if row.state == "folding" else news
 
