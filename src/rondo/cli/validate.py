@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 
-from rondo.base.errors import BadInput
 from rondo.cli.admin import Format, KitOption, Output
 
 Entries = Sequence[Mapping[str, Any]]
@@ -55,12 +54,15 @@ async def _found(
     from rondo.cli.programs import VERSION, open_kit  # noqa: PLC0415 - keeps `rondo --help` fast
     from rondo.commands.rows import Facts  # noqa: PLC0415
     from rondo.console.draw import as_json, as_text  # noqa: PLC0415
-    from rondo.console.session import log_in  # noqa: PLC0415
+    from rondo.console.evaluating import evaluate  # noqa: PLC0415
+    from rondo.console.session import log_in, outcome  # noqa: PLC0415
 
     async with log_in(open_kit(kit, "admin"), VERSION) as session:
         if run is None:
             assert folder is not None and model is not None
-            run = await _evaluate(session, folder, model, sites)
+            run = await evaluate(session, folder, model, sites)
+            for last in [event async for event in session.watch(run)][-1:]:
+                outcome(last)
         rows = [row async for row in session.rows("validate", ["all", "--run", str(run)])]
     if output is Format.JSON:
         typer.echo(as_json(rows))
@@ -68,22 +70,3 @@ async def _found(
         for text in filter(None, map(as_text, rows)):
             typer.echo(text)
     return {key: value for row in rows if isinstance(row, Facts) for key, value in row.values.items()}
-
-
-async def _evaluate(session: Any, folder: Path, model: Path, sites: list[str]) -> int:
-    """Submit the job that validates ``model``, and wait for its end. Raises its first failure."""
-    import tempfile  # noqa: PLC0415 - keeps `rondo --help` fast
-
-    from rondo.console.session import outcome  # noqa: PLC0415
-    from rondo.jobs.evaluation import with_model  # noqa: PLC0415
-
-    here = (await session.facts("check_status", "server"))["clients"]
-    unknown = [name for name in sites if name not in here]
-    if unknown:
-        raise BadInput(f"invalid client(s): {' '.join(unknown)}", hint=f"logged in: {' '.join(here) or 'nobody'}")
-    with tempfile.TemporaryDirectory() as scratch:
-        copy = await asyncio.to_thread(with_model, folder, model, sites, Path(scratch))
-        run = int(await session.submit(copy))
-    for last in [event async for event in session.watch(run)][-1:]:
-        outcome(last)
-    return run

@@ -22,6 +22,7 @@ from rondo.commands import seam
 from rondo.commands.desk import ClientLine, RunLine
 from rondo.commands.rows import Facts, Problem, Row, Table, Text
 from rondo.console.draw import as_text
+from rondo.console.evaluating import evaluate
 from rondo.console.link import Link, read
 from rondo.console.listing import Listing, html_table
 from rondo.console.run import HEAD, Run, cells, line_of, lines
@@ -147,6 +148,21 @@ class Session:
         args = [str(Path(folder).resolve()), "--when-busy", when_busy]
         facts = Answer(self._link.rows("submit_job", args, progress)).facts
         return self.run(read(facts.get("run"), int))
+
+    def validate(
+        self, folder: str | Path, model: str | Path, *, sites: Sequence[str] = (), progress: Progress | None = None
+    ) -> Run:
+        """Validate ``model`` (a .safetensors or .pt file) with the trainer of the job in ``folder``, at these sites or
+        at all, without training; returns when it is done. ``Run.validation`` has what was found.
+
+        Raises what ``submit`` and ``Run.wait`` raise, ``BadInput`` for a site that is not logged in.
+
+        >>> done = admin.validate(job, admin.run(1).model("last"), sites=["a"])
+        >>> sorted(done.validation()[0].metrics)
+        ['mean']
+        """
+        work = evaluate(self._link.admin, Path(folder).resolve(), Path(model), list(sites), progress)
+        return self.run(self._link.do(work)).wait()
 
     def run(self, run: int) -> Run:
         """The run with this id. Raises ``NotFound``.

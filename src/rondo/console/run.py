@@ -54,6 +54,17 @@ class Version:
     metrics: Mapping[str, float]
 
 
+@dataclass(frozen=True)
+class Entry:
+    """One model on one site's data. ``metrics`` is None where it was not validated; ``why`` says why not."""
+
+    site: str
+    model: str
+    samples: float | None = None
+    metrics: Mapping[str, float] | None = None
+    why: str = ""
+
+
 class Run:
     """Made by ``Session.submit``, ``Session.run`` and ``Session.runs``. ``line``: what was known of it last.
 
@@ -147,6 +158,19 @@ class Run:
         listing = Listing(found, head, lambda one: [getattr(one, name) for name in head])
         return listing.frame() if has_pandas() else listing
 
+    def validation(self) -> Listing[Entry]:
+        """What every model was worth on every site's data, as far as it is known; an empty entry says why.
+
+        Raises ``Conflict`` for a run without cross-site validation.
+
+        >>> matrix = admin.validate(job, run.model("last")).validation()
+        >>> [(one.site, one.why) for one in matrix]
+        [('a', ''), ('bb', '')]
+        """
+        facts = self._link.facts("validate", "all", "--run", str(self.id))
+        found = [read(one, Entry) for one in facts.get("entries", ())]
+        return Listing(found, ("site", "model", "samples", "metrics", "why"), _entry_cells)
+
     def models(self) -> Listing[Version]:
         """The versions of its global model.
 
@@ -214,6 +238,11 @@ def line_of(link: Link, run: int) -> RunLine:
         if line.id == run:
             return line
     raise NotFound(f"there is no run {run}", hint="runs() lists what there is")
+
+
+def _entry_cells(one: Entry) -> list[object]:
+    words = " ".join(f"{name}={value:.4f}" for name, value in sorted((one.metrics or {}).items()))
+    return [one.site, one.model, "" if one.samples is None else one.samples, words, one.why]
 
 
 def _version_cells(one: Version) -> list[object]:
