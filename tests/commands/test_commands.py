@@ -9,6 +9,7 @@ import pytest
 
 from rondo.base.errors import BadInput, Conflict, NotFound, Unreachable
 from rondo.base.options import Options
+from rondo.commands.check_status import MOST_ASKED
 from rondo.commands.desk import WaitingLine
 from rondo.commands.rows import Facts, Row, Text
 from tests.commands.desks import MemoryDesk, facts, problems, started, table, texts, typed
@@ -99,6 +100,18 @@ def test_status_of_clients_line_by_line(desk: MemoryDesk) -> None:
     ]
     assert [client["instance"] for client in facts(rows)["clients"]] == ["a", "b"]
     assert [row.site for row in typed(desk, "check_status client b a b") if isinstance(row, Text)] == ["b", "a"]
+
+
+def test_a_crowd_is_told_as_the_server_knows_it(desk: MemoryDesk) -> None:
+    """Nobody of it is asked: a silent one costs nothing."""
+    for number in range(MOST_ASKED + 1):
+        desk.add_client(f"c{number}")
+    desk.silent = set(desk.present)
+    rows = typed(desk, "check_status client")
+    assert len(texts(rows)) == MOST_ASKED + 4 and not problems(rows)
+    assert "103 clients, as the server knows them" in texts(rows)[-1]
+    names = " ".join(sorted(desk.present)[:MOST_ASKED])
+    assert len(problems(typed(desk, f"check_status client {names}"))) == MOST_ASKED
 
 
 class Hasty(MemoryDesk):

@@ -1,6 +1,7 @@
 """Show where the server or the clients are, and what each waits for.
 
-``check_status server`` or ``check_status client [NAME...]``.
+``check_status server`` or ``check_status client [NAME...]``. Each client answers for itself, unless that would be more
+than a hundred: then the server tells what it knows of them.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ from datetime import UTC, datetime
 import msgspec
 
 from rondo.base.site import Site
-from rondo.commands.desk import Desk
+from rondo.commands.desk import ClientLine, Desk
 from rondo.commands.rows import Facts, Row, Table, Text
 from rondo.commands.seam import SERVER, Target, meant
 
 PERMISSION = "VIEW"
 SCOPE = "training"
 EXAMPLE = "server"
+MOST_ASKED = 100  # clients: asking costs each some milliseconds, and the server as many
 SERVER_STATUS = {
     "submitted": "training starting",
     "dispatching": "training starting",
@@ -80,16 +82,25 @@ async def _clients(desk: Desk, options: Options, names: list[str]) -> AsyncItera
 
     async def ask(name: str) -> AsyncIterator[Row]:
         async for _ in desk.visit(name, "check_status", options):
-            line = lines.get(name)  # it may have left meanwhile
-            if line is not None:
-                text = f"client name: {name}\ttoken: {line.session}\tstatus: {line.status}"
-                if line.since is not None:
-                    text += f"\twaiting for: {line.waiting_for}, {_since(line.since, line.then)}"
-                yield Text(text, site=name)
+            if name in lines:  # it may have left meanwhile
+                yield _line(lines[name])
 
-    async for row in desk.each(names, ask):
-        yield row
+    if len(names) <= MOST_ASKED:
+        async for row in desk.each(names, ask):
+            yield row
+    else:
+        for name in names:
+            if name in lines:
+                yield _line(lines[name])
+        yield Text(f"{len(names)} clients, as the server knows them: name at most {MOST_ASKED} to have them asked")
     yield Facts({"clients": [msgspec.to_builtins(lines[name]) for name in names if name in lines]})
+
+
+def _line(client: ClientLine) -> Text:
+    text = f"client name: {client.instance}\ttoken: {client.session}\tstatus: {client.status}"
+    if client.since is not None:
+        text += f"\twaiting for: {client.waiting_for}, {_since(client.since, client.then)}"
+    return Text(text, site=client.instance)
 
 
 def _since(moment: float, then: str) -> str:
