@@ -8,14 +8,6 @@ from rondo.base.errors import BadInput
 from tests.commands.desks import MemoryDesk, texts, typed
 
 
-@pytest.fixture
-def desk() -> MemoryDesk:
-    made = MemoryDesk(packages={"job"})
-    made.add_client("a")
-    made.add_client("b")
-    return made
-
-
 def test_clients_start_with_as_many_processes_as_was_said(desk: MemoryDesk) -> None:
     for line in ("set_run_number 1", "deploy job server", "deploy job client", "start server"):
         typed(desk, line)

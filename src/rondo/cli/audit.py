@@ -57,7 +57,7 @@ def show(
     action: Annotated[str, typer.Option("--action", help="Only actions that begin so.")] = "",
     since: Annotated[
         datetime | None,
-        typer.Option("--since", help="Only from then on (UTC).", formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M:%S"]),
+        typer.Option("--since", help="Only from then on (UTC).", formats=TIMES),
     ] = None,
     output: Output = Format.TEXT,
 ) -> None:
