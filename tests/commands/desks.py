@@ -14,7 +14,7 @@ from rondo.base.options import Options
 from rondo.base.site import Site
 from rondo.commands import seam
 from rondo.commands.desk import ClientLine, FileLine, RunLine, WaitingLine, WhenBusy
-from rondo.commands.rows import Facts, Problem, Row, Table, Text
+from rondo.commands.rows import Problem, Row, Table, Text
 from rondo.policy import preview
 from rondo.server.downloads import files_at
 from tests.policy.policies import project1
@@ -276,14 +276,6 @@ def texts(rows: list[Row]) -> list[str]:
 
 def problems(rows: list[Row]) -> list[tuple[str, str, str]]:
     return [(row.site, row.error, row.code) for row in rows if isinstance(row, Problem)]
-
-
-def facts(rows: list[Row]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for row in rows:
-        if isinstance(row, Facts):
-            values |= row.values
-    return values
 
 
 def table(rows: list[Row]) -> Table:

@@ -11,8 +11,8 @@ from rondo.base.errors import BadInput, Conflict, NotFound, Unreachable
 from rondo.base.options import Options
 from rondo.commands.check_status import MOST_ASKED
 from rondo.commands.desk import WaitingLine
-from rondo.commands.rows import Facts, Row, Text
-from tests.commands.desks import MemoryDesk, facts, problems, started, table, texts, typed
+from rondo.commands.rows import Facts, Row, Text, facts
+from tests.commands.desks import MemoryDesk, problems, started, table, texts, typed
 
 # ---- check_status -------------------------------------------------------------------------------------------------
 

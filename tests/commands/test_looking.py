@@ -12,8 +12,8 @@ import pytest
 from rondo.base.errors import BadInput, NotFound, Refused, RondoError
 from rondo.base.showing import MOST
 from rondo.commands import seam
-from rondo.commands.rows import Facts, Problem, Row, Table, Text
-from tests.commands.desks import MemoryDesk, facts, problems, texts, typed
+from rondo.commands.rows import Facts, Problem, Row, Table, Text, facts
+from tests.commands.desks import MemoryDesk, problems, texts, typed
 
 FILE_COMMANDS = ("cat {}", "head {}", "tail {}", "grep {} one")
 SITES = ("server", "site-1")

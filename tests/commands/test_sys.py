@@ -9,9 +9,9 @@ import pytest
 
 from rondo.base.errors import BadInput, Conflict, NotFound
 from rondo.commands import seam
-from rondo.commands.rows import Text
+from rondo.commands.rows import Text, facts
 from rondo.commands.seam import Target
-from tests.commands.desks import MemoryDesk, facts, problems, started, table, texts, typed
+from tests.commands.desks import MemoryDesk, problems, started, table, texts, typed
 
 # ---- delete_run_number --------------------------------------------------------------------------------------------
 

@@ -10,8 +10,9 @@ import pytest
 
 from rondo.base.errors import BadInput, Conflict, NotFound, RondoError
 from rondo.cli.heatmap import table as heat
+from rondo.commands.rows import facts
 from rondo.commands.validate import as_csv
-from tests.commands.desks import MemoryDesk, facts, table, texts, typed
+from tests.commands.desks import MemoryDesk, table, texts, typed
 
 WHY = 'did not answer, "within" 3 s'
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from rondo.base.errors import BadInput, Conflict
-from tests.commands.desks import MemoryDesk, facts, typed
+from rondo.commands.rows import facts
+from tests.commands.desks import MemoryDesk, typed
 
 
 def test_a_new_run_waits_for_the_one_under_way_or_is_refused() -> None:

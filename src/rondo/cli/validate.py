@@ -52,7 +52,7 @@ async def _found(
 ) -> dict[str, Any]:
     """The facts of ``validate all``, which is printed."""
     from rondo.cli.programs import VERSION, open_kit  # noqa: PLC0415 - keeps `rondo --help` fast
-    from rondo.commands.rows import Facts  # noqa: PLC0415
+    from rondo.commands.rows import facts  # noqa: PLC0415
     from rondo.console.draw import as_json, as_text  # noqa: PLC0415
     from rondo.console.evaluating import evaluate  # noqa: PLC0415
     from rondo.console.session import log_in, outcome  # noqa: PLC0415
@@ -69,4 +69,4 @@ async def _found(
     else:
         for text in filter(None, map(as_text, rows)):
             typer.echo(text)
-    return {key: value for row in rows if isinstance(row, Facts) for key, value in row.values.items()}
+    return facts(rows)

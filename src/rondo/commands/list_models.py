@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 
 from rondo.base.options import Options as BaseOptions
 from rondo.commands.desk import Desk
-from rondo.commands.rows import Facts, Row, Table
+from rondo.commands.rows import Facts, Row, Table, figures
 from rondo.commands.seam import RunId
 
 PERMISSION = "VIEW"
@@ -24,10 +24,6 @@ async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
     best, models = (await desk.runs.get(options.run_id)).best_version, await desk.runs.models(options.run_id)
     yield Table(
         ["VERSION", "BEST", "KEPT", "DIGEST", "METRICS"],
-        [[m["version"], m["version"] == best, m["kept"], m["digest"], _metrics(m["metrics"])] for m in models],
+        [[m["version"], m["version"] == best, m["kept"], m["digest"], figures(m["metrics"])] for m in models],
     )
     yield Facts({"run": options.run_id, "best": best, "models": list(models)})
-
-
-def _metrics(metrics: Mapping[str, float]) -> str:
-    return " ".join(f"{name}={value:.4f}" for name, value in sorted(metrics.items()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import msgspec
 
@@ -13,23 +14,17 @@ from rondo.commands.seam import NoArguments as Options
 PERMISSION = "VIEW"
 SCOPE = "runs"
 EXAMPLE = ""
+HEAD = ("run", "number", "job", "state", "round", "by", "error")
 
 
 async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
     lines = await desk.runs.listed()
-    yield Table(
-        ["RUN", "NUMBER", "JOB", "STATE", "ROUND", "BY", "ERROR"],
-        [
-            [r.id, _number(r), r.name, r.state, _round(r), r.by, str(r.error.get("error", "")) if r.error else ""]
-            for r in lines
-        ],
-    )
+    yield Table([word.upper() for word in HEAD], [cells(line) for line in lines])
     yield Facts({"runs": [msgspec.to_builtins(r) for r in lines]})
 
 
-def _number(line: RunLine) -> int | str:
-    return line.number if line.number > 0 else f"{-line.number} (deleted)"
-
-
-def _round(line: RunLine) -> str:
-    return "" if line.round is None else f"{line.round} of {line.num_rounds}"
+def cells(line: RunLine) -> list[Any]:
+    """A run under ``HEAD``."""
+    number = line.number if line.number > 0 else f"{-line.number} (deleted)"
+    where = "" if line.round is None else f"{line.round} of {line.num_rounds}"
+    return [line.id, number, line.name, line.state, where, line.by, str((line.error or {}).get("error", ""))]

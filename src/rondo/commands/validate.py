@@ -17,7 +17,7 @@ from rondo.base.errors import BadInput, Conflict, NotFound
 from rondo.base.options import Options as BaseOptions
 from rondo.base.options import nearest
 from rondo.commands.desk import Desk
-from rondo.commands.rows import Facts, Row, Table, Text
+from rondo.commands.rows import Facts, Row, Table, Text, figures
 from rondo.commands.seam import RunId
 
 PERMISSION = "VIEW"
@@ -71,8 +71,7 @@ def _chosen(found: Sequence[Line], options: Options) -> list[Line]:
 def _cells(entry: Line) -> list[Any]:
     if entry["metrics"] is None:
         return [entry["site"], entry["model"], "", ""]
-    words = " ".join(f"{name}={value:.4f}" for name, value in sorted(entry["metrics"].items()))
-    return [entry["site"], entry["model"], f"{entry['samples']:g}", words]
+    return [entry["site"], entry["model"], f"{entry['samples']:g}", figures(entry["metrics"])]
 
 
 def nested(entries: Sequence[Line]) -> dict[str, dict[str, dict[str, dict[str, float]]]]:

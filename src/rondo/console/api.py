@@ -20,12 +20,13 @@ from typing import Any, Literal, Self
 from rondo.base.errors import RondoError
 from rondo.commands import seam
 from rondo.commands.desk import ClientLine, RunLine
-from rondo.commands.rows import Facts, Problem, Row, Table, Text
+from rondo.commands.list_runs import HEAD, cells
+from rondo.commands.rows import Problem, Row, Table, Text, facts
 from rondo.console.draw import as_text
 from rondo.console.evaluating import evaluate
 from rondo.console.link import Link, read
 from rondo.console.listing import Listing, html_table
-from rondo.console.run import HEAD, Run, cells, line_of, lines
+from rondo.console.run import Run, line_of, lines
 from rondo.console.session import problems
 from rondo.net.transfer import Progress
 
@@ -65,9 +66,7 @@ class Answer(Sequence[Row]):
 
     def __init__(self, rows: Sequence[Row]) -> None:
         self._rows = tuple(rows)
-        self.facts: Mapping[str, Any] = {
-            key: value for row in rows if isinstance(row, Facts) for key, value in row.values.items()
-        }
+        self.facts: Mapping[str, Any] = facts(rows)
 
     def __getitem__(self, index: Any) -> Any:
         return self._rows[index]
@@ -146,8 +145,7 @@ class Session:
         <run ...: study, finished>
         """
         args = [str(Path(folder).resolve()), "--when-busy", when_busy]
-        facts = Answer(self._link.rows("submit_job", args, progress)).facts
-        return self.run(read(facts.get("run"), int))
+        return self.run(read(facts(self._link.rows("submit_job", args, progress)).get("run"), int))
 
     def validate(
         self, folder: str | Path, model: str | Path, *, sites: Sequence[str] = (), progress: Progress | None = None
@@ -178,7 +176,7 @@ class Session:
         >>> admin.runs()[-1].id
         1
         """
-        return Listing([Run(self._link, line) for line in lines(self._link)], HEAD, cells)
+        return Listing([Run(self._link, line) for line in lines(self._link)], HEAD, lambda run: cells(run.line))
 
     def logs(self, site: str = "server", *, file: str = "log.txt", lines: int = 100) -> str:
         """The last lines of a file of ``site``: "server", or a client's instance. What may be shown is said at the

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from rondo.commands.rows import Facts, Problem, Row, Table, Text
+from rondo.commands.rows import Problem, Row, Table, Text, facts
 
 
 def as_text(row: Row) -> str:
@@ -32,13 +32,9 @@ def _printable(text: str) -> str:
 
 def as_json(rows: Sequence[Row], error: dict[str, Any] | None = None) -> str:
     """One JSON object for a whole command: its facts at the top, texts and problems beside them."""
-    values: dict[str, Any] = {}
-    for row in rows:
-        if isinstance(row, Facts):
-            values |= row.values
     texts = [{"site": row.site, "text": row.text} for row in rows if isinstance(row, Text)]
     problems = [msgspec.to_builtins(row) for row in rows if isinstance(row, Problem)]
-    answer = {**values, "texts": texts, "problems": problems, **({"error": error} if error else {})}
+    answer = {**facts(rows), "texts": texts, "problems": problems, **({"error": error} if error else {})}
     return msgspec.json.format(msgspec.json.encode(answer)).decode()
 
 

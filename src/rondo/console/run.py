@@ -13,6 +13,8 @@ import numpy as np
 
 from rondo.base.errors import BadInput, GaveUp, NotFound
 from rondo.commands.desk import RunLine
+from rondo.commands.list_runs import HEAD, cells
+from rondo.commands.rows import figures
 from rondo.console.board import Board, step
 from rondo.console.link import Link, read
 from rondo.console.listing import Listing, has_pandas, html_table
@@ -25,7 +27,6 @@ from rondo.tensors.files import TensorFile
 if TYPE_CHECKING:
     import pandas
 
-HEAD = ("run", "number", "job", "state", "round", "by", "error")
 _WHICH = re.compile(r"best|last|[0-9]{1,9}")
 
 
@@ -217,14 +218,7 @@ class Run:
         return f"<run {self.id}: {self.line.name}, {self.state}>"
 
     def _repr_html_(self) -> str:
-        return html_table(HEAD, [cells(self)])
-
-
-def cells(run: Run) -> list[object]:
-    """A run under ``HEAD``."""
-    line, error = run.line, (run.line.error or {}).get("error", "")
-    where = "" if line.round is None else f"{line.round} of {line.num_rounds}"
-    return [line.id, line.number, line.name, line.state, where, line.by, error]
+        return html_table(HEAD, [cells(self.line)])
 
 
 def lines(link: Link) -> list[RunLine]:
@@ -241,13 +235,12 @@ def line_of(link: Link, run: int) -> RunLine:
 
 
 def _entry_cells(one: Entry) -> list[object]:
-    words = " ".join(f"{name}={value:.4f}" for name, value in sorted((one.metrics or {}).items()))
-    return [one.site, one.model, "" if one.samples is None else one.samples, words, one.why]
+    samples = "" if one.samples is None else one.samples
+    return [one.site, one.model, samples, figures(one.metrics or {}), one.why]
 
 
 def _version_cells(one: Version) -> list[object]:
-    metrics = " ".join(f"{name}={value:.4f}" for name, value in sorted(one.metrics.items()))
-    return [one.version, one.best, one.kept, one.digest, one.size, metrics]
+    return [one.version, one.best, one.kept, one.digest, one.size, figures(one.metrics)]
 
 
 def _which(which: str | int) -> str:

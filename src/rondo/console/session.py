@@ -26,7 +26,7 @@ from rondo.base.errors import (
 )
 from rondo.commands import rows as row_kinds
 from rondo.commands import seam
-from rondo.commands.rows import Facts, Problem, Row
+from rondo.commands.rows import Problem, Row
 from rondo.jobs.check import check_job
 from rondo.jobs.job import read_job
 from rondo.jobs.package import pack
@@ -97,12 +97,8 @@ class AdminSession:
 
     async def facts(self, name: str, *args: str, progress: Progress | None = None) -> dict[str, Any]:
         """The values that a command answers with, for programs."""
-        values: dict[str, Any] = {}
         async with aclosing(self.rows(name, list(args), progress)) as rows:
-            async for row in rows:
-                if isinstance(row, Facts):
-                    values |= row.values
-        return values
+            return row_kinds.facts([row async for row in rows])
 
     def _local(self, folder: str) -> Path:
         """Relative to the console's transfer folder (Clara), else as a path."""
