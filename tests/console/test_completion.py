@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from prompt_toolkit.completion import CompleteEvent
+from prompt_toolkit.document import Document
 
-from rondo.console.completion import fitting, folders, wanted
+from rondo.console.completion import LineCompleter, fitting, folders, wanted
 
 KNOWN = {
     "clients": ["berlin", "bern", "b\x1b[2J"],
@@ -19,7 +22,8 @@ KNOWN = {
 
 
 def choices(line: str) -> list[str]:
-    return fitting(wanted(line), KNOWN)
+    want = wanted(line)
+    return fitting(want, KNOWN.get(want.kind, ()))
 
 
 @pytest.mark.parametrize(
@@ -52,8 +56,8 @@ def test_a_first_word_may_be_any_command_that_is_listed() -> None:
 
 
 def test_a_folder_to_send_is_local_one_to_deploy_is_not() -> None:
-    assert wanted("upload_folder ").kinds == ("local",) and wanted("submit_job x").kinds == ("local",)
-    assert wanted("deploy ").kinds == ("staged",)
+    assert wanted("upload_folder ").kind == wanted("submit_job x").kind == "local"
+    assert wanted("deploy ").kind == "staged"
 
 
 def test_folders_below_the_transfer_folder_and_by_their_path(tmp_path: Path) -> None:
@@ -66,6 +70,31 @@ def test_folders_below_the_transfer_folder_and_by_their_path(tmp_path: Path) -> 
     assert folders(start, "../elsewhere/") == ["../elsewhere/heart/"]
     assert sorted(folders(start, f"{tmp_path}/else")) == [f"{tmp_path}/elsewhere/", f"{tmp_path}/transfer/"]
     assert folders(start, "nowhere/") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("chec", "check_status"),
+        ("?chec", "?check_status"),
+        ("? chec", "? check_status"),
+        ("check_status client berli", "check_status client berlin"),
+        ("watch ", "watch 1"),
+        ("watch '1'", "watch 1"),
+        ("list_models 2", ""),
+    ],
+)
+def test_tab_puts_the_word_in_the_place_of_what_was_typed_of_it(line: str, expected: str) -> None:
+    async def known(kind: str, _: str) -> list[str]:
+        return KNOWN.get(kind, [])
+
+    async def tab() -> str:
+        pressed = CompleteEvent(completion_requested=True)
+        async for found in LineCompleter(known).get_completions_async(Document(line), pressed):
+            return line[: len(line) + found.start_position] + found.text
+        return ""
+
+    assert asyncio.run(tab()) == expected
 
 
 @given(line=st.text(max_size=30))

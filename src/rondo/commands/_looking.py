@@ -6,14 +6,16 @@ Names are checked where they are typed and again at the site, which trusts nobod
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Annotated
+from collections.abc import AsyncIterator, Callable
+from typing import Annotated, BinaryIO
 
 import msgspec
 
 from rondo.base.errors import RondoError
+from rondo.base.looking import open_file
+from rondo.base.site import Site
 from rondo.commands.desk import Desk
-from rondo.commands.rows import Problem, Row
+from rondo.commands.rows import Problem, Row, Text
 from rondo.commands.seam import SERVER, OneSite
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=10**12)]  # lines or bytes
@@ -28,3 +30,14 @@ async def look(desk: Desk, command: str, options: OneSite) -> AsyncIterator[Row]
         if options.target == SERVER:
             raise
         yield Problem(str(error), site=options.target, code=error.code)
+
+
+async def show(site: Site, name: str, how: Callable[[BinaryIO], list[str]]) -> AsyncIterator[Row]:
+    """What ``how`` makes of the file ``name`` of the site, in pieces."""
+
+    def read() -> list[str]:
+        with open_file(site.folder, name) as file:
+            return how(file)
+
+    for text in await site.think(read):
+        yield Text(text)

@@ -7,15 +7,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import BinaryIO
 
 from msgspec import field
 
 from rondo.base import showing
-from rondo.base.looking import check_file, open_file
+from rondo.base.looking import check_file
 from rondo.base.site import Site
-from rondo.commands._looking import look
+from rondo.commands._looking import look, show
 from rondo.commands.desk import Desk
-from rondo.commands.rows import Row, Text
+from rondo.commands.rows import Row
 from rondo.commands.seam import OneSite
 
 PERMISSION = "VIEW"
@@ -43,15 +44,14 @@ async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
 async def at_site(site: Site, options: Options) -> AsyncIterator[Row]:
     """The file, in pieces."""
 
-    def read() -> list[str]:
-        with open_file(site.folder, options.file) as file:
-            return showing.cat(
-                file,
-                number=options.number,
-                number_filled=options.number_filled,
-                squeeze=options.squeeze,
-                tabs=options.tabs,
-            )
+    def read(file: BinaryIO) -> list[str]:
+        return showing.cat(
+            file,
+            number=options.number,
+            number_filled=options.number_filled,
+            squeeze=options.squeeze,
+            tabs=options.tabs,
+        )
 
-    for text in await site.think(read):
-        yield Text(text)
+    async for row in show(site, options.file, read):
+        yield row

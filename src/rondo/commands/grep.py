@@ -10,16 +10,17 @@ says how far it came.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import BinaryIO
 
 from msgspec import field
 
 from rondo.base import showing
-from rondo.base.looking import check_file, open_file
+from rondo.base.looking import check_file
 from rondo.base.pattern import Pattern
 from rondo.base.site import Site
-from rondo.commands._looking import look
+from rondo.commands._looking import look, show
 from rondo.commands.desk import Desk
-from rondo.commands.rows import Row, Text
+from rondo.commands.rows import Row
 from rondo.commands.seam import OneSite
 
 PERMISSION = "VIEW"
@@ -49,10 +50,9 @@ async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
 async def at_site(site: Site, options: Options) -> AsyncIterator[Row]:
     """The lines, in pieces."""
 
-    def read() -> list[str]:
+    def found(file: BinaryIO) -> list[str]:
         pattern = Pattern(options.pattern, ignore_case=options.ignore_case)
-        with open_file(site.folder, options.file) as file:
-            return showing.grep(file, pattern, number=options.number, offset=options.offset)
+        return showing.grep(file, pattern, number=options.number, offset=options.offset)
 
-    for text in await site.think(read):
-        yield Text(text)
+    async for row in show(site, options.file, found):
+        yield row

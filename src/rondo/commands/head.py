@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator
 from msgspec import field
 
 from rondo.base import showing
-from rondo.base.looking import check_file, open_file
+from rondo.base.looking import check_file
 from rondo.base.site import Site
-from rondo.commands._looking import Count, look
+from rondo.commands._looking import Count, look, show
 from rondo.commands.desk import Desk
-from rondo.commands.rows import Row, Text
+from rondo.commands.rows import Row
 from rondo.commands.seam import OneSite
 
 PERMISSION = "VIEW"
@@ -39,10 +39,5 @@ async def run(desk: Desk, options: Options) -> AsyncIterator[Row]:
 
 async def at_site(site: Site, options: Options) -> AsyncIterator[Row]:
     """The first lines, in pieces."""
-
-    def read() -> list[str]:
-        with open_file(site.folder, options.file) as file:
-            return showing.head(file, options.lines, options.count)
-
-    for text in await site.think(read):
-        yield Text(text)
+    async for row in show(site, options.file, lambda file: showing.head(file, options.lines, options.count)):
+        yield row

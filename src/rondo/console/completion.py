@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shlex
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from msgspec import structs
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
@@ -22,7 +22,7 @@ from rondo.console.verbs import Verb, find, verbs
 FRESH = 5.0  # seconds for which an answer of the server may be used again
 SOON = 2.0  # seconds after which nobody waits for one any more
 
-# What an option of this name wants, by who carries the command out where that matters.
+# What an option of this name wants, where its command does not say.
 _KINDS = {
     "target": "target",
     "names": "clients",
@@ -35,10 +35,10 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class Wanted:
-    """``word``: what has been typed of it. ``kinds``: what may stand there; ``given``: words before it."""
+    """``word``: what has been typed of it. ``kind``: of what may stand there; ``given``: words before it."""
 
     word: str
-    kinds: tuple[str, ...]
+    kind: str = ""
     verb: Verb | None = None
     given: tuple[str, ...] = ()
 
@@ -48,17 +48,17 @@ def wanted(line: str) -> Wanted:
     try:
         words = shlex.split(line)
     except ValueError:  # an open quote: what is in it is nobody's business
-        return Wanted("", ())
+        return Wanted("")
     word = words.pop() if words and not line[-1:].isspace() else ""
     if not words:
-        return Wanted(word.removeprefix("?"), ("commands",))
+        return Wanted(word.removeprefix("?"), "commands")
     try:
         verb = find(words[0])
     except NotFound:
-        return Wanted(word, ())
+        return Wanted(word)
     if word.startswith("-"):
-        return Wanted(word, ("flags",), verb)
-    return Wanted(word, (_kind(verb, words[1:]),), verb, tuple(words[1:]))
+        return Wanted(word, "flags", verb)
+    return Wanted(word, _kind(verb, words[1:]), verb, tuple(words[1:]))
 
 
 def _kind(verb: Verb, given: Sequence[str]) -> str:
@@ -82,17 +82,17 @@ def _kind(verb: Verb, given: Sequence[str]) -> str:
     return str(getattr(verb.module, "COMPLETES", {}).get(field.name, _KINDS.get(field.name, "")))
 
 
-def fitting(want: Wanted, known: Mapping[str, Iterable[str]]) -> list[str]:
-    """The words that go on from what has been typed, given all there are of each kind."""
-    if want.kinds == ("commands",) and want.verb is None:
+def fitting(want: Wanted, known: Iterable[str]) -> list[str]:
+    """The words that go on from what has been typed, given all there are of their kind."""
+    if want.kind == "commands" and want.verb is None:
         names = [name for verb in verbs() if not verb.hidden for name in (verb.name, *verb.aliases)]
-    elif want.kinds == ("commands",):
+    elif want.kind == "commands":
         names = [verb.name for verb in verbs() if not verb.hidden]
-    elif want.kinds == ("flags",) and want.verb is not None:
+    elif want.kind == "flags" and want.verb is not None:
         names = [field.encode_name for field in structs.fields(want.verb.module.Options)]
         names = [name for name in names if name.startswith("-")]
     else:
-        names = [name for kind in want.kinds for name in known.get(kind, ()) if name not in want.given]
+        names = [name for name in known if name not in want.given]
     return sorted({name for name in names if name.startswith(want.word) and name.isprintable()})
 
 
@@ -158,9 +158,9 @@ def folders(start: Path, word: str) -> list[str]:
 
 
 class LineCompleter(Completer):
-    """For a terminal: asks for what is wanted when somebody presses Tab."""
+    """For a terminal: asks ``known`` (as ``Known.of``) for what is wanted when somebody presses Tab."""
 
-    def __init__(self, known: Known) -> None:
+    def __init__(self, known: Callable[[str, str], Awaitable[list[str]]]) -> None:
         self._known = known
 
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
@@ -170,8 +170,7 @@ class LineCompleter(Completer):
         self, document: Document, complete_event: CompleteEvent
     ) -> AsyncGenerator[Completion, None]:
         want = wanted(document.text_before_cursor)
-        known: dict[str, Any] = {kind: await self._known.of(kind, want.word) for kind in want.kinds}
-        typed = len(document.text_before_cursor) - document.text_before_cursor.rfind(" ") - 1
-        for name in fitting(want, known):
+        typed = len(re.split(r"[ ?]", document.text_before_cursor)[-1])
+        for name in fitting(want, await self._known(want.kind, want.word)):
             word = shlex.quote(name)
             yield Completion(word, start_position=-typed if want.word else 0)

@@ -40,4 +40,4 @@ def _terminal(session: AdminSession, transfers: Transfers) -> Lines:
     folder = session.kit.workspace
     with disk_errors(folder, "write"):
         os.makedirs(folder / "transfer", exist_ok=True)
-    return Terminal(folder / HISTORY, LineCompleter(Known(session)), lambda: "\n".join(transfers.lines()))
+    return Terminal(folder / HISTORY, LineCompleter(Known(session).of), lambda: "\n".join(transfers.lines()))

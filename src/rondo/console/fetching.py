@@ -20,11 +20,8 @@ async def fetch(here: Here, files: Sequence[dict[str, Any]]) -> list[Path]:
     size, before = sum(int(file["size"]) for file in files), 0
     places = [_place(here.transfer_folder, str(file["path"])) for file in files]
     for file, into in zip(files, places, strict=True):
-
-        def progress(done: int, _: int, before: int = before) -> None:
-            here.progress(before + done, size)
-
-        await here.session.fetch(file["path"], int(file["size"]), str(file["digest"]), into, progress)
+        part = here.part(before, size)
+        await here.session.fetch(file["path"], int(file["size"]), str(file["digest"]), into, part)
         before += int(file["size"])
     return places
 

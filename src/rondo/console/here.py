@@ -28,3 +28,7 @@ class Here:
     def transfer_folder(self) -> Path:
         """Where the console sends from and fetches to."""
         return self.session.kit.workspace / "transfer"
+
+    def part(self, before: int, size: int) -> Progress:
+        """Of one of several files that are one transfer of ``size`` bytes, of which ``before`` have been moved."""
+        return lambda done, _: self.progress(before + done, size)

@@ -27,11 +27,7 @@ async def run(here: Here, options: Options) -> AsyncIterator[Row]:
     size, before = sum(path.stat().st_size for path in paths), 0
     rows = []
     for path in paths:
-
-        def progress(done: int, _: int, before: int = before) -> None:
-            here.progress(before + done, size)
-
-        sent = await here.session.upload_file(path, progress)
+        sent = await here.session.upload_file(path, here.part(before, size))
         before += sent.size
         rows.append([path.name, sent.size])
     yield Table(["FILE", "SIZE"], rows)
