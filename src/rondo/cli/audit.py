@@ -96,10 +96,10 @@ def is_server(workspace: Path) -> bool:
 
 
 def _as_json(proof: Any) -> str:
-    import msgspec  # noqa: PLC0415 - keeps `rondo --help` fast
+    from rondo.console.draw import pretty  # noqa: PLC0415 - keeps `rondo --help` fast
 
     answer = {"entries": proof.head.number, "head": str(proof.head), "faults": proof.faults, "notes": proof.notes}
-    return msgspec.json.format(msgspec.json.encode(answer)).decode()
+    return pretty(answer)
 
 
 def _entry_as_json(link: Any) -> str:

@@ -45,10 +45,9 @@ def policy(
     output: Output = Format.TABLE,
 ) -> None:
     """Check site_policy.toml and print what this site allows. Exit code 3: a wrong file, 4: no sandbox to be had."""
-    import msgspec  # noqa: PLC0415 - keeps `rondo --help` fast
-
     from rondo.client.policy import check_filters, read_policy  # noqa: PLC0415
     from rondo.client.told import in_force  # noqa: PLC0415
+    from rondo.console.draw import pretty  # noqa: PLC0415 - keeps `rondo --help` fast
     from rondo.net.kits import startup_folder  # noqa: PLC0415
     from rondo.policy.site import EXAMPLE, FILE  # noqa: PLC0415
     from rondo.worker.sandbox import see_it_works  # noqa: PLC0415
@@ -64,7 +63,7 @@ def policy(
     said = {"file": str(workspace / FILE) if (workspace / FILE).exists() else f"none: no {FILE} in {workspace}"}
     said |= in_force(found)
     if output == Format.JSON:
-        typer.echo(msgspec.json.format(msgspec.json.encode(said), indent=2).decode())
+        typer.echo(pretty(said))
         return
     for subject, text in said.items():
         typer.echo(f"{subject + ':':<10} {text}")

@@ -23,13 +23,12 @@ def doctor(
     output: Output = Format.TABLE,
 ) -> None:
     """Check names, port, proxy, clock, certificates and disk space; name what is wrong. Exit code 3 if anything is."""
-    import msgspec  # noqa: PLC0415 - keeps `rondo --help` fast
-
+    from rondo.console.draw import pretty  # noqa: PLC0415 - keeps `rondo --help` fast
     from rondo.provision.doctor import Surroundings, examine  # noqa: PLC0415
 
     findings = [*examine(kit, Surroundings(SystemClock().now(), os.environ, timeout)), *_policy(kit)]
     if output == Format.JSON:
-        typer.echo(msgspec.json.format(msgspec.json.encode([asdict(one) for one in findings]), indent=2).decode())
+        typer.echo(pretty([asdict(one) for one in findings]))
     else:
         colors = {"ok": typer.colors.GREEN, "warn": typer.colors.YELLOW, "bad": typer.colors.RED}
         for one in findings:

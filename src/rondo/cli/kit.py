@@ -46,13 +46,12 @@ def show(
     kit: Annotated[Path, typer.Argument(help="Workspace that contains startup/.")], output: Output = Format.TABLE
 ) -> None:
     """What a kit says: whose it is, where it goes, until when it is valid. No key is shown."""
-    import msgspec  # noqa: PLC0415 - keeps `rondo --help` fast
-
+    from rondo.console.draw import pretty  # noqa: PLC0415 - keeps `rondo --help` fast
     from rondo.net.kits import read_kit  # noqa: PLC0415
 
     facts = _facts(read_kit(kit))
     if output == Format.JSON:
-        typer.echo(msgspec.json.format(msgspec.json.encode(facts), indent=2).decode())
+        typer.echo(pretty(facts))
         return
     for name, value in facts.items():
         typer.echo(f"{name + ':':<18} {', '.join(value) if isinstance(value, list) else value}")

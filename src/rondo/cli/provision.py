@@ -168,14 +168,15 @@ def _rows(outcome: Outcome) -> list[dict[str, Any]]:
 
 
 def _show(outcome: Outcome, output: Format) -> None:
-    import msgspec  # noqa: PLC0415 - keeps `rondo --help` fast
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
+
+    from rondo.console.draw import pretty  # noqa: PLC0415 - keeps `rondo --help` fast
 
     rows = _rows(outcome)
     if output == Format.JSON:
         result = {"kits": rows, "kept": list(outcome.kept), "notes": list(outcome.notes)}
-        typer.echo(msgspec.json.format(msgspec.json.encode(result), indent=2).decode())
+        typer.echo(pretty(result))
         return
     if rows:
         columns = ("participant", "org", "file", "password")

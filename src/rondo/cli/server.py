@@ -75,11 +75,11 @@ def du(
 
 
 def _as_json(found: Any) -> str:
-    import msgspec  # noqa: PLC0415 - keeps `rondo --help` fast
+    from rondo.console.draw import pretty  # noqa: PLC0415 - keeps `rondo --help` fast
 
     left = [{"path": str(one.path), "bytes": one.size, "what": one.kind} for one in found.leftovers]
     answer = {"workspace": str(found.workspace), "lines": found.lines, "left_behind": left, "free": found.free}
-    return msgspec.json.format(msgspec.json.encode(answer)).decode()
+    return pretty(answer)
 
 
 def _as_text(found: Any) -> str:

@@ -35,7 +35,12 @@ def as_json(rows: Sequence[Row], error: dict[str, Any] | None = None) -> str:
     texts = [{"site": row.site, "text": row.text} for row in rows if isinstance(row, Text)]
     problems = [msgspec.to_builtins(row) for row in rows if isinstance(row, Problem)]
     answer = {**facts(rows), "texts": texts, "problems": problems, **({"error": error} if error else {})}
-    return msgspec.json.format(msgspec.json.encode(answer)).decode()
+    return pretty(answer)
+
+
+def pretty(value: Any) -> str:
+    """``value`` as JSON that people can read, too."""
+    return msgspec.json.format(msgspec.json.encode(value)).decode()
 
 
 def done(microseconds: int, at: datetime) -> str:
