@@ -1,10 +1,13 @@
-"""What the measurements of a running federation share: jobs, and the memory of processes."""
+"""What the measurements of a running federation share: their options, jobs, and the memory of processes."""
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import importlib.metadata
 import json
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +71,13 @@ def roles(made: Federation) -> dict[str, list[int]]:
 
 def total(pids: Iterable[int], field: str) -> float:
     return round(sum(memory(pid, field) for pid in pids), 2)
+
+
+def program(doc: str | None, measure: Callable[..., Coroutine[Any, Any, Any]], **defaults: float) -> None:
+    """Parse an option for each of ``defaults``, print what ``measure`` finds with them, in this order, in a folder."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name, value in defaults.items():
+        parser.add_argument(f"--{name.replace('_', '-')}", type=type(value), default=value)
+    chosen = vars(parser.parse_args())
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(asyncio.run(measure(*chosen.values(), Path(folder)))))

@@ -7,17 +7,14 @@ moment when the command is given until the last process that any client had star
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import os
 import statistics
-import tempfile
 import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from benchmarks._world import VERSION, write_job
+from benchmarks._world import VERSION, program, write_job
 from benchmarks.peaks import descendants
 from rondo.console.session import AdminSession, log_in
 from rondo.simulator.local import Federation, Layout, federation
@@ -91,12 +88,7 @@ async def measure(times: int, clients: int, folder: Path) -> dict[str, object]:
 
 def main() -> None:
     """Parse, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--times", type=int, default=10)
-    parser.add_argument("--clients", type=int, default=4)
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(asyncio.run(measure(chosen.times, chosen.clients, Path(folder)))))
+    program(__doc__, measure, times=10, clients=4)
 
 
 if __name__ == "__main__":

@@ -7,16 +7,12 @@ by the answer to its waiting call, so nothing is polled for.
 
 from __future__ import annotations
 
-import argparse
-import asyncio
-import json
 import statistics
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks._world import VERSION
+from benchmarks._world import VERSION, program
 from benchmarks.peaks import cpu_seconds
 from rondo.console.session import log_in
 from rondo.simulator.local import SERVER, Layout, federation
@@ -56,12 +52,7 @@ async def measure(times: int, clients: int, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Parse, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--times", type=int, default=100)
-    parser.add_argument("--clients", type=int, default=2)
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(asyncio.run(measure(chosen.times, chosen.clients, Path(folder)))))
+    program(__doc__, measure, times=100, clients=2)
 
 
 if __name__ == "__main__":

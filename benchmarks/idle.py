@@ -10,12 +10,10 @@ again, of the server and of all clients in turn; percentiles in milliseconds.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import resource
 import sys
-import tempfile
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Sequence
@@ -23,7 +21,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks._world import VERSION, memory, write_job
+from benchmarks._world import VERSION, memory, program, write_job
 from benchmarks.peaks import cpu_seconds
 from rondo.console.session import AdminSession, log_in, outcome
 from rondo.pki.certificates import Role
@@ -144,16 +142,9 @@ async def measure(clients: int, megabytes: float, helpers: int, folder: Path) ->
 
 def main() -> None:
     """Parse, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clients", type=int, default=2000)
-    parser.add_argument("--model-mb", type=float, default=2000.0)
-    parser.add_argument("--helpers", type=int, default=4)
-    chosen = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a connection is a file, here and in the processes below
-    with tempfile.TemporaryDirectory() as folder:
-        found = measure(chosen.clients, chosen.model_mb, chosen.helpers, Path(folder))
-        print(json.dumps(asyncio.run(found)))
+    program(__doc__, measure, clients=2000, model_mb=2000.0, helpers=4)
 
 
 if __name__ == "__main__":

@@ -12,16 +12,13 @@ Needs some 8 times the model of free disk in the temporary folder.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
 import resource
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks._world import VERSION, memory, write_job
+from benchmarks._world import VERSION, memory, program, write_job
 from benchmarks.peaks import descendants
 from rondo.console.session import RunEvent, log_in, outcome
 from rondo.simulator.local import SERVER, Federation, Layout
@@ -71,15 +68,7 @@ def all_are(server: Path, value: float) -> bool:
 
 def main() -> None:
     """Parse, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model-mb", type=float, default=2000.0)
-    parser.add_argument("--limit-mb", type=int, default=400)
-    parser.add_argument("--clients", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=1)
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        found = measure(chosen.model_mb, chosen.limit_mb, chosen.clients, chosen.rounds, Path(folder))
-        print(json.dumps(asyncio.run(found)))
+    program(__doc__, measure, model_mb=2000.0, limit_mb=400, clients=2, rounds=1)
 
 
 if __name__ == "__main__":

@@ -9,17 +9,13 @@ first round, and until the trainer has the model; in milliseconds from the step 
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import itertools
-import json
 import statistics
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks._world import ADDS, VERSION, write_job
+from benchmarks._world import ADDS, VERSION, program, write_job
 from rondo.console.session import AdminSession, RunEvent, log_in, outcome
 from rondo.simulator.local import Layout, federation
 
@@ -66,12 +62,7 @@ async def measure(times: int, clients: int, folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     """Parse, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--times", type=int, default=10)
-    parser.add_argument("--clients", type=int, default=2)
-    chosen = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        print(json.dumps(asyncio.run(measure(chosen.times, chosen.clients, Path(folder)))))
+    program(__doc__, measure, times=10, clients=2)
 
 
 if __name__ == "__main__":
