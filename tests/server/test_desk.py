@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rondo.base.clock import ManualClock
-from rondo.base.errors import Conflict, Unreachable
+from rondo.base.errors import Conflict, RunAborted, Unreachable
 from rondo.jobs.package import pack
 from rondo.ledger import asks, events, runs
 from rondo.ledger import sessions as rows
@@ -73,6 +73,19 @@ async def test_who_gives_up_is_told_that_it_has_begun(tmp_path: Path) -> None:
         with pytest.raises(Unreachable, match=r"No replies \(it has begun, and may be done\)"):
             await asking
         assert not await made.store.do(asks.begin, question.id, "a")
+
+
+async def test_who_starts_a_client_hears_at_once_that_the_run_is_over(tmp_path: Path) -> None:
+    async with house(tmp_path / "w", clock=ManualClock()) as made:  # no command ever times out
+        await staged(made, write_job(tmp_path / "job"))
+        await made.client("a")
+        run, ticket = await made.run(tmp_path / "job", state="running"), made.store.bell.ticket("client:a")
+        starting = asyncio.create_task(made.desk.runs.start_client("a"))
+        async with asyncio.timeout(DEFAULT_TIMEOUT / 2):
+            await made.store.bell.wait("client:a", ticket)
+            await made.desk.runs.abort(run)
+            with pytest.raises(RunAborted, match=r"aborted by lead@hub\.org"):
+                await starting
 
 
 async def test_a_command_that_nobody_answers_is_withdrawn(tmp_path: Path) -> None:

@@ -162,8 +162,7 @@ class RunDesk:
         async def end() -> int:
             found = await self._store.do(turns.abort, self._store.clock.now(), run, self._asked)
             self._runs.tell(found.id, Aborted(f"aborted by {self._asked['by']}"))
-            self._store.bell.ring(f"run:{found.id}", "answers")
-            await self._store.wake_participants(found.id)
+            await self._store.wake_over(found.id)
             return found.id
 
         return await asyncio.shield(end())  # also where the admin does not wait for it

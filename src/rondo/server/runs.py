@@ -193,8 +193,7 @@ class Runs:
 
     async def _end(self, run: Run, state: str, why: dict[str, Any] | None) -> None:
         ended = await self._store.do(turns.end, self._store.clock.now(), run.id, state, why)
-        self._store.bell.ring("runs", f"run:{run.id}", "answers")
-        await self._store.wake_participants(run.id)
+        await self._store.wake_over(run.id)
         if ended and state == "finished":
             log.info("Server training has stopped. Run %d finished.", run.number)
         await sweep_after(self._store, run.id)

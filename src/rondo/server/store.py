@@ -48,6 +48,12 @@ class Store:
         """Ring for every client of ``run``: its waiting call is answered anew."""
         self.bell.ring(*(f"client:{p.client}" for p in await self.read(runs.taking_part, run)))
 
+    async def wake_over(self, run: int) -> None:
+        """``run`` is over: ring for all whom that concerns, also who waits for an answer of one of its clients."""
+        self.bell.ring("runs", f"run:{run}")
+        for part in await self.read(runs.taking_part, run):
+            self.bell.ring(f"client:{part.client}", f"answers:{part.client}")
+
     async def in_folders(self, work: Callable[[], Awaitable[T]]) -> T:
         """Change what lies in the staging area or a run folder: one after the other, each to its end, also where
         whoever asked for it waits no more."""
