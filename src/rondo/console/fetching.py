@@ -18,7 +18,7 @@ async def listed(here: Here, path: str) -> list[dict[str, Any]]:
 async def fetch(here: Here, files: Sequence[dict[str, Any]]) -> list[Path]:
     """Where each file is now: what is there already in the same form is left as it is, other content is replaced."""
     size, before = sum(int(file["size"]) for file in files), 0
-    places = [_place(here.transfer_folder, str(file["path"])) for file in files]
+    places = [place(here.transfer_folder, str(file["path"])) for file in files]
     for file, into in zip(files, places, strict=True):
         part = here.part(before, size)
         await here.session.fetch(file["path"], int(file["size"]), str(file["digest"]), into, part)
@@ -26,8 +26,8 @@ async def fetch(here: Here, files: Sequence[dict[str, Any]]) -> list[Path]:
     return places
 
 
-def _place(folder: Path, path: str) -> Path:
-    """Where a file of the server's belongs here. Raises ``ProtocolBroken`` for a place that is not below ``folder``."""
+def place(folder: Path, path: str) -> Path:
+    """Where the file at ``path`` of the server belongs here. Raises ``ProtocolBroken`` for a place that is not below ``folder``."""
     parts = path.removeprefix("transfer/").split("/")
     if any(part in ("", ".", "..") or "\0" in part for part in parts):
         raise ProtocolBroken(f"a file that may not be written here: {path[:200]!r}")
