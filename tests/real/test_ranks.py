@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import psutil
@@ -124,6 +125,18 @@ async def test_a_trainer_class_is_called_on_every_rank(bench: Bench) -> None:
         assert await worker.ask(bench.open(**{"class": "user:Trainer"}) | {"ranks": 2}) == {"say": "ready"}
         assert (await worker.ask(bench.train()))["local_metrics"] == {"rank": 0.0}
     assert {"at rank 0", "at rank 1"} <= set(printed(bench))
+
+
+async def test_a_rank_that_goes_on_telling_holds_no_failure_up(bench: Bench) -> None:
+    """Rank 0 waits for nobody and would never end; and folders with long names, as sandboxes have, are no hindrance."""
+    body = "if os.environ['RANK'] == '1':\n    raise ValueError('rank 1 cannot')\n"
+    bench.write("user.py", training(f"{body}while True:\n    rondo.progress(0.5, '')\n    time.sleep(0.11)"))
+    temporary = bench.folder / ("a" * 120)
+    temporary.mkdir()
+    async with asyncio.timeout(60), open_worker(bench.spec(env={"TMPDIR": str(temporary)})) as worker:
+        await worker.ask(bench.open(**{"class": "user:Trainer"}) | {"ranks": 2})
+        with pytest.raises(TaskFailed, match="rank 1 of 2: ValueError: rank 1 cannot"):
+            await worker.ask(bench.train())
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,11 @@ def failure(error: BaseException, code: Path | None) -> dict[str, Any]:
     }
 
 
+def failed(text: str) -> dict[str, Any]:
+    """A "failed" answer of one sentence, for what nobody's code has raised."""
+    return {"say": "failed", "error": text, "kind": "", "traceback": "", "file": "", "line": 0}
+
+
 def _one_line(error: BaseException) -> str:
     match error:
         case RondoError():

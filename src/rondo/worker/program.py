@@ -14,7 +14,7 @@ from rondo.tensors.files import TensorFile
 from rondo.worker import api, local
 from rondo.worker.arrays import for_script
 from rondo.worker.channel import Channel
-from rondo.worker.failures import failure
+from rondo.worker.failures import failed, failure
 from rondo.worker.tasks import hand_in, measured, task_of
 
 
@@ -32,7 +32,7 @@ class Program:
     def run(self, run: Callable[[], None]) -> int:
         """Return when the parent has no more requests; 1 when the script failed after its last task, else 0."""
         api.connect(self.tasks, self._channel.progress)
-        end = self._failed("the script ended: it takes no more tasks")
+        end = failed("the script ended: it takes no more tasks")
         status = 0
         try:
             run()
@@ -42,7 +42,7 @@ class Program:
             status = 0 if isinstance(error, SystemExit) and not error.code else 1
         else:
             if not self._joined:
-                end = self._failed("the script ended without asking for a task (for task in rondo.join(): ...)")
+                end = failed("the script ended without asking for a task (for task in rondo.join(): ...)")
         while not self._closed:
             if self._channel.asked is not None:
                 self._channel.answer(end)
@@ -58,7 +58,7 @@ class Program:
             yield self._task(request)
             if self._channel.asked is request:
                 text = f"the script did not submit round {request['round']}: call task.submit(...) before the next task"
-                self._channel.answer(self._failed(text))
+                self._channel.answer(failed(text))
 
     def _next(self) -> dict[str, Any] | None:
         while (request := self._channel.next()) is not None:
@@ -67,7 +67,7 @@ class Program:
             if request["do"] == "collect":  # nothing for the script to do
                 self._collect(request)
                 continue
-            self._channel.answer(self._failed(f"a script cannot {request['do']!r}"))
+            self._channel.answer(failed(f"a script cannot {request['do']!r}"))
         self._closed = True
         return None
 
@@ -75,7 +75,7 @@ class Program:
         try:
             self._channel.answer({"say": "done", **local.collect(request)})
         except BadInput as error:
-            self._channel.answer(self._failed(str(error)))
+            self._channel.answer(failed(str(error)))
 
     def _task(self, request: dict[str, Any]) -> api.JoinedTask:
         path = Path(request["model"])
@@ -93,7 +93,3 @@ class Program:
             self._channel.answer({"say": "done", **fields})
 
         return api.JoinedTask(task_of(request, self._site), model, submit)
-
-    @staticmethod
-    def _failed(text: str) -> dict[str, Any]:
-        return {"say": "failed", "error": text, "kind": "", "traceback": "", "file": "", "line": 0}

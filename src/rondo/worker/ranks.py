@@ -18,8 +18,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, chdir, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ from typing import Any
 from rondo.base import rooms
 from rondo.base.errors import BadInput, RondoError
 from rondo.worker.channel import Channel, encode, take
-from rondo.worker.failures import failure
+from rondo.worker.failures import failed, failure
 
+DOOR = "door"  # the socket's name in its folder
 _LAST_WORDS = 0.5  # seconds after a failure in which the death of another rank is taken for its cause
 
 Request = Mapping[str, Any]
@@ -93,17 +95,21 @@ class _Group:
 
     def __init__(self, count: int, code: Path | None) -> None:
         self._ranks: dict[int, _Rank] = {}
-        with ExitStack() as undo, tempfile.TemporaryDirectory(prefix="rondo-ranks-") as folder:
+        self._torchrun: subprocess.Popen[bytes] | None = None
+        with (
+            ExitStack() as undo,
+            tempfile.TemporaryDirectory(prefix="rondo-ranks-") as folder,
+            socket.socket(socket.AF_UNIX) as door,
+        ):
             undo.callback(self.kill)
-            door = undo.enter_context(socket.socket(socket.AF_UNIX))
-            door.bind(f"{folder}/door")
+            with chdir(folder):  # the folder's name may be longer than the address of a socket, see unix(7)
+                door.bind(DOOR)
             door.listen(count)
-            self._torchrun = _launch(count, f"{folder}/door", code)
-            ended = undo.enter_context(_end_of(self._torchrun))
-            while len(self._ranks) < count:
-                self._let_in(door, ended, count)
+            self._torchrun = _launch(count, folder, code)
+            with _end_of(self._torchrun) as ended:
+                while len(self._ranks) < count:
+                    self._let_in(door, ended, count)
             undo.pop_all()
-            door.close()
 
     def _let_in(self, door: socket.socket, ended: socket.socket, count: int) -> None:
         with selectors.DefaultSelector() as waiting:
@@ -129,11 +135,12 @@ class _Group:
         with selectors.DefaultSelector() as waiting:
             for rank in self._ranks.values():
                 waiting.register(rank.end, selectors.EVENT_READ, rank)
-            failed: Answer | None = None
+            first: Answer | None = None
+            until = 0.0
             while len(answers) < len(self._ranks):
-                ready = waiting.select(None if failed is None else _LAST_WORDS)
-                if not ready and failed is not None:
-                    return failed
+                ready = waiting.select(None if first is None else until - time.monotonic())
+                if not ready and first is not None:
+                    return first
                 for key, _ in ready:
                     rank, said = key.data, take(key.data.end)
                     if said is None:
@@ -144,16 +151,17 @@ class _Group:
                         continue
                     answers[rank.number] = said
                     waiting.unregister(rank.end)
-                    if said["say"] == "failed":
-                        failed = failed or {**said, "error": f"{self._called(rank)}: {said['error']}"}
-        return failed or answers[0]
+                    if said["say"] == "failed" and first is None:
+                        first = {**said, "error": f"{self._called(rank)}: {said['error']}"}
+                        until = time.monotonic() + _LAST_WORDS
+        return first or answers[0]
 
     def _called(self, rank: _Rank) -> str:
         return f"rank {rank.number} of {len(self._ranks)}"
 
     def _death(self, rank: _Rank) -> Answer:
         text = f"{self._called(rank)} ended without an answer (out of memory?); see the last lines of its output"
-        return {"say": "failed", "error": text, "kind": "", "traceback": "", "file": "", "line": 0}
+        return failed(text)
 
     def close(self) -> None:
         """There is no more to do: the ranks end by themselves, and nobody looks how."""
@@ -167,7 +175,7 @@ class _Group:
 
     def kill(self) -> None:
         """End every rank with what it started, and torchrun."""
-        if hasattr(self, "_torchrun"):
+        if self._torchrun is not None:
             self._torchrun.kill()
             self._torchrun.wait()
         for rank in self._ranks.values():
@@ -176,11 +184,11 @@ class _Group:
             rank.end.close()
 
 
-def _launch(count: int, door: str, code: Path | None) -> subprocess.Popen[bytes]:
+def _launch(count: int, folder: str, code: Path | None) -> subprocess.Popen[bytes]:
     threads = str(max(1, (os.cpu_count() or 1) // count))
     env = {
         "OMP_NUM_THREADS": threads, "GLOO_SOCKET_IFNAME": "lo", **os.environ, "PYTHONSAFEPATH": "1",
-        "RONDO_RANKS": door, "RONDO_CODE": str(code) if code else "",
+        "RONDO_RANKS": folder, "RONDO_CODE": str(code) if code else "",
     }  # fmt: skip
     options = ("--nnodes=1", f"--nproc-per-node={count}", "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0")
     command = [sys.executable, "-m", "torch.distributed.run", *options, "--monitor-interval=0.2"]
