@@ -27,7 +27,7 @@ async def fetch(here: Here, files: Sequence[dict[str, Any]]) -> list[Path]:
 
 
 def place(folder: Path, path: str) -> Path:
-    """Where the file at ``path`` of the server belongs here. Raises ``ProtocolBroken`` for a place that is not below ``folder``."""
+    """Where the server's file at ``path`` belongs here. Raises ``ProtocolBroken`` where it is not below ``folder``."""
     parts = path.removeprefix("transfer/").split("/")
     if any(part in ("", ".", "..") or "\0" in part for part in parts):
         raise ProtocolBroken(f"a file that may not be written here: {path[:200]!r}")
