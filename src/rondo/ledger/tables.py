@@ -221,7 +221,7 @@ asks = Table(
     Column("name", String(64), nullable=False),
     Column("args", JSON, nullable=False),
     Column("by", String(128), nullable=False),
-    Column("state", String(16), nullable=False),  # pending, answered, withdrawn
+    Column("state", String(16), nullable=False),  # pending, begun, answered, withdrawn
     Column("answer", JSON),
     Column("at", Float, nullable=False),
     Column("event", String(36), nullable=False, default=""),  # in the audit log: the command that asks

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rondo.base.errors import MachineFault, RondoError, by_code
+from rondo.base.errors import RondoError
 from rondo.jobs.job import Job
 from rondo.ledger import crossing as cross_rows
 from rondo.ledger import events, models, rounds, runs, turns
@@ -24,6 +24,7 @@ from rondo.rounds import events as e
 from rondo.rounds.crossing import BEST, GLOBAL, asked, following
 from rondo.rounds.round import Plan, Round, Waiting
 from rondo.rounds.workflow import Step
+from rondo.server.ending import see_no_machine_fault
 from rondo.server.keeping import drop_updates
 from rondo.server.matrix import write_matrix
 from rondo.server.recoding import Made, Recoding
@@ -115,12 +116,8 @@ class CrossRound:
         try:
             said = await self._worker.ask(request, None)
             made = await self._recoding.made(FileInfo(Path(said["path"]), said["digest"], said["size"]))
-        except MachineFault:
-            raise
         except RondoError as error:  # this model is missing; a fault of this machine is none of the site's
-            fault = by_code(getattr(error, "kind", ""), error.what)
-            if isinstance(fault, MachineFault):
-                raise fault from error
+            see_no_machine_fault(error)
             self._broken[answer.client] = f"what it sent cannot be made into a model: {error}"
             return
         await asyncio.to_thread(made.keep, self._store.blobs)

@@ -13,6 +13,13 @@ from rondo.worker.host import TaskFailed
 log = logging.getLogger("rondo.runs")
 
 
+def see_no_machine_fault(error: RondoError) -> None:
+    """Raises ``MachineFault`` where ``error`` is one, or a worker has met one: its disk is this machine's."""
+    fault = by_code(error.kind, error.what) if isinstance(error, TaskFailed) else error
+    if isinstance(fault, MachineFault):
+        raise fault
+
+
 def ended_by(error: Exception, last_try: bool) -> tuple[str, dict[str, Any]]:
     """State and failure of a run that ``error`` ends.
 
@@ -24,9 +31,7 @@ def ended_by(error: Exception, last_try: bool) -> tuple[str, dict[str, Any]]:
         case RunFailed():
             return "failed", error.failure
         case TaskFailed():
-            fault = by_code(error.kind, error.what)
-            if isinstance(fault, MachineFault):  # the worker's disk is this machine's
-                raise fault from error
+            see_no_machine_fault(error)
             detail = {"traceback": error.traceback, "file": error.file, "line": error.line}
             return "failed", failure(error.error, site="server", detail=detail | {"last_lines": error.last_lines})
         case MachineFault() if not (last_try and isinstance(error, WorkerDied)):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Protocol
 
-from rondo.base.errors import MachineFault, RondoError, RunAborted, RunFailed, by_code
+from rondo.base.errors import RondoError, RunAborted, RunFailed
 from rondo.jobs.job import Job
 from rondo.ledger import events as event_rows
 from rondo.ledger import models as model_rows
@@ -24,6 +24,7 @@ from rondo.rounds.round import Plan, Round, Waiting
 from rondo.rounds.workflow import Step
 from rondo.server.aggregating import own_folded
 from rondo.server.checkpoints import write_checkpoints
+from rondo.server.ending import see_no_machine_fault
 from rondo.server.folded import Folded, made_for
 from rondo.server.keeping import drop_updates, keep_updates
 from rondo.server.metrics import append_metrics
@@ -192,12 +193,8 @@ class TrainingRound:
                 self._folded = await self._fold_files()
                 self._made = await self._recoding.made(self._folded.model)
             return e.Folded()
-        except MachineFault:
-            raise
         except RondoError as error:
-            fault = by_code(getattr(error, "kind", ""), error.what)
-            if isinstance(fault, MachineFault):  # the worker's disk is this machine's
-                raise fault from error
+            see_no_machine_fault(error)
             detail = {"traceback": error.detail}
             return e.FoldFailed(failure(str(error), site="server", round_number=self._step.round, detail=detail))
 
