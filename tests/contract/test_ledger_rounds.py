@@ -41,6 +41,23 @@ async def test_a_contribution_counts_once_whoever_takes_it(ledger: Ledger, other
     assert await ledger.do(rounds.counts, key[0]) == {"a": (0, 1)}
 
 
+async def test_a_round_that_is_for_others_takes_nothing(ledger: Ledger) -> None:
+    """Who does not cross-validate has no say in it, and one whose training was aborted trains no more."""
+    key = await ledger.do(add_round, "abc")
+    run, collect = key[0], (key[0], 1, "collect")
+    for client, crosses in (("a", True), ("b", False)):
+        await ledger.do(runs.note_prepared, (run, client), 2.5, (crosses, ""))
+    await ledger.do(runs.set_participant, (run, "a"), "validating", 2.6)
+    why = await ledger.do(rounds.accept, contribution(key, "a"))
+    assert why == f"Contribution refused: round 0 of run {run} is not for a"
+    await ledger.do(rounds.end_round, key, "committed", 3.0)
+    await ledger.do(rounds.open_round, collect, 1, 4.0)
+    for client in "bc":  # it does not take part in that; it was never prepared
+        why = await ledger.do(rounds.accept, contribution(collect, client))
+        assert why == f"Contribution refused: round 1 of run {run} is not for {client}"
+    assert await ledger.do(rounds.accept, contribution(collect, "a")) == ""
+
+
 async def test_every_refusal_says_why(ledger: Ledger) -> None:
     key = await ledger.do(add_round, "abc", 1)
     run = key[0]
