@@ -112,6 +112,7 @@ class Algo(ClientAlgo):
 
     def initialize(self, extra=None):
         self.extra = {str(key.value): value for key, value in extra.items()}
+        self.trainer = self.evaluator = self  # its own affair
 
     def train(self, data, extra=None):
         self.weights = {name: torch.full_like(value, self.step) for name, value in data.weights.items()}
@@ -178,6 +179,16 @@ def test_what_a_bundle_writes_stays_in_the_workspace(site: Site) -> None:
     (code / "configs" / "train.json").write_text(json.dumps(config))
     build(Options(), site).train(begin(code), task(site))
     assert (site.workspace / BUNDLE / "models").is_dir() and not (code / "models").exists()
+
+
+def test_processes_that_train_together_have_each_a_copy(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else one would take away what another one reads."""
+    write_bundle(site.code)
+    build(Options(), site)
+    (site.workspace / BUNDLE / "mine").touch()
+    monkeypatch.setenv("RANK", "1")
+    build(Options(), site)
+    assert (site.workspace / BUNDLE / "mine").exists()
 
 
 # ---- as a job -------------------------------------------------------------------------------------------------------

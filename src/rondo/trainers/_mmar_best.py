@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rondo.trainers._mmar_wiring import Wiring
+from rondo.trainers.seam import scalars
 
 FILE = "local_best_model.pt"
 
@@ -41,11 +42,6 @@ class BestLocal:
                 {"model": self._network.state_dict(), "train_conf": self._conf, "key_metric": value},
                 self._path,
             )
-
-
-def scalars(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """Those of an engine's metrics that are one number."""
-    return {name: float(value) for name, value in metrics.items() if getattr(value, "numel", lambda: 1)() == 1}
 
 
 def save_whole(torch: Any, content: Mapping[str, Any], path: Path) -> None:

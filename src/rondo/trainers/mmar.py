@@ -20,14 +20,14 @@ from rondo.base.options import Options as BaseOptions
 from rondo.jobs.mmar import CUSTOM, SERVER, TRAIN, Mmar, check_label_format, participates
 from rondo.jobs.task import Site, Task, Update
 from rondo.trainers._mmar_aggregate import OwnAggregator
-from rondo.trainers._mmar_best import BestLocal, scalars
+from rondo.trainers._mmar_best import BestLocal
 from rondo.trainers._mmar_check import findings
 from rondo.trainers._mmar_classes import use_custom
 from rondo.trainers._mmar_memory import Memory
 from rondo.trainers._mmar_own import OwnParts, OwnTrainer
 from rondo.trainers._mmar_place import Told, open_at
 from rondo.trainers._mmar_wiring import METRICS, Wiring
-from rondo.trainers.seam import Model
+from rondo.trainers.seam import Model, scalars
 
 
 class Options(BaseOptions, frozen=True):

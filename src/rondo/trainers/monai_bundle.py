@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import copy
 import importlib
-import math
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ import numpy as np
 from rondo.base.errors import BadInput
 from rondo.base.options import Options as BaseOptions
 from rondo.jobs.task import Site, Task, Update
-from rondo.trainers.seam import Model, named
+from rondo.trainers.seam import Model, named, scalars
 
 RANKS = True  # it may run in several processes that torchrun started
 BUNDLE = "bundle"  # folder of the copy in the workspace
@@ -62,20 +62,20 @@ class BundleTrainer:
         self._algo = named(options.algo, "algo")(**options.args) if options.algo else _monai_algo(options, site, root)
         extra = constants.ExtraItems
         self._algo.initialize({extra.CLIENT_NAME: site.name, extra.APP_ROOT: str(root)})
-        self._trainer: Any = getattr(self._algo, "trainer", None)
-        optimizer = getattr(self._trainer, "optimizer", None)
-        self._fresh = copy.deepcopy(optimizer.state_dict()) if optimizer is not None else None
-        base = importlib.import_module("monai.fl.client").ClientAlgo
-        overridden = type(self._algo).evaluate is not base.evaluate
-        self.evaluates = overridden and getattr(self._algo, "evaluator", self._algo) is not None
+        client = importlib.import_module("monai.fl.client")
+        self._engines = isinstance(self._algo, client.MonaiAlgo)  # another one has nothing but the methods
+        self._trainer: Any = self._algo.trainer if self._engines else None
+        self._evaluator: Any = self._algo.evaluator if self._engines else None
+        self._fresh = copy.deepcopy(self._trainer.optimizer.state_dict()) if self._trainer is not None else None
+        overridden = type(self._algo).evaluate is not client.ClientAlgo.evaluate
+        self.evaluates = self._evaluator is not None if self._engines else overridden
 
     def train(self, model: Model, task: Task) -> Update:
-        weights = self._weights(model)
-        if self._trainer is not None:
-            _see_it_fits(self._trainer.network.state_dict(), weights)
-            self._begin_anew(task)
-        elif getattr(self._algo, "train_workflow", self) is None:
+        if self._engines and self._trainer is None:
             raise BadInput("has no training", where="bundle", hint="configs/train.json would say how it trains")
+        weights = self._weights(model, self._trainer)
+        if self._trainer is not None:
+            self._begin_anew(task)
         _determined(task)
         self._algo.train(self._fl.ExchangeObject(weights=weights), {})
         result = self._algo.get_weights({})
@@ -87,38 +87,37 @@ class BundleTrainer:
         return Update(
             tensors, samples=self._count(self._trainer) or steps or 1.0,
             kind="diff" if result.weight_type == self._diff else "weights",
-            local_metrics=_scalars(getattr(getattr(self._trainer, "state", None), "metrics", {})), steps=steps,
+            local_metrics=scalars(self._trainer.state.metrics) if self._trainer is not None else {}, steps=steps,
         )  # fmt: skip
 
     def validate(self, model: Model, task: Task) -> tuple[float, Mapping[str, float]]:
-        evaluator = getattr(self._algo, "evaluator", None)
-        weights = self._weights(model)
-        if evaluator is not None:
-            _see_it_fits(evaluator.network.state_dict(), weights)
+        weights = self._weights(model, self._evaluator)
         _determined(task)
         measured = self._algo.evaluate(self._fl.ExchangeObject(weights=weights), {})
-        return self._count(evaluator) or self._iterations(measured) or 1.0, _scalars(measured.metrics or {})
+        return self._count(self._evaluator) or self._iterations(measured) or 1.0, scalars(measured.metrics or {})
 
     def _begin_anew(self, task: Task) -> None:
         """As if this were the first round of a worker that has counted the epochs before it."""
         trainer = self._trainer
-        if self._fresh is not None:
-            trainer.optimizer.load_state_dict(copy.deepcopy(self._fresh))
+        trainer.optimizer.load_state_dict(copy.deepcopy(self._fresh))
         trainer.state.epoch = task.round * self._epochs
         trainer.state.iteration = 0
         transform: Any = getattr(getattr(trainer.data_loader, "dataset", None), "transform", None)
         if hasattr(transform, "set_random_state"):
             transform.set_random_state(seed=task.seed % 2**32)
 
-    def _weights(self, model: Model) -> dict[str, Any]:
-        """Tensors of our own: the algorithm may keep them, and change them."""
-        own = self._trainer.network.state_dict() if self._trainer is not None else {}
+    def _weights(self, model: Model, engine: Any) -> dict[str, Any]:
+        """Tensors of our own: the algorithm may keep them, and change them. Raises ``BadInput`` where they do not fit
+        the engine's network, if it has one."""
+        own: Mapping[str, Any] = engine.network.state_dict() if engine is not None else {}
         weights = {}
         for name in model:
             tensor = self._torch.from_numpy(np.array(model[name], order="C"))
             like = own.get(name)
             bits = like is not None and like.dtype == self._torch.bfloat16 and tensor.dtype == self._torch.uint16
             weights[name] = tensor.view(self._torch.bfloat16) if bits else tensor
+        if engine is not None:
+            _see_it_fits(own, weights)
         return weights
 
     def _iterations(self, result: Any) -> float:
@@ -166,8 +165,9 @@ def _algo_class() -> Any:
 
 
 def _copy(site: Site) -> Path:
-    """The bundle, as it came, in a folder where it may write."""
-    root = site.workspace / BUNDLE
+    """The bundle, as it came, in a folder where it may write; each process that trains together has its own."""
+    rank = os.environ.get("RANK", "0")
+    root = site.workspace / (BUNDLE if rank == "0" else f"{BUNDLE}_{rank}")
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(site.code, root, symlinks=True)
     return root
@@ -209,21 +209,6 @@ def _see_it_fits(own: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
 
 def _array(value: Any, torch: Any) -> Any:
     return value.detach().cpu().clone() if torch.is_tensor(value) else np.array(value)
-
-
-def _scalars(metrics: Mapping[str, Any]) -> dict[str, float]:
-    """What of ``metrics`` is one finite number."""
-    found = {}
-    for name, value in metrics.items():
-        number = value.item() if getattr(value, "size", None) == 1 or _is_one(value) else value
-        if isinstance(number, int | float) and not isinstance(number, bool) and math.isfinite(number):
-            found[str(name)] = float(number)
-    return found
-
-
-def _is_one(value: Any) -> bool:
-    """Whether this is a tensor of one number."""
-    return hasattr(value, "numel") and value.numel() == 1
 
 
 def build(options: Options, site: Site) -> BundleTrainer:

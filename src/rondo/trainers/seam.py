@@ -64,3 +64,14 @@ def named(text: str, option: str) -> Any:
     if not hasattr(found, name):
         raise BadInput(f"module {place!r} has no {name!r}", where=option)
     return getattr(found, name)
+
+
+def scalars(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """Those of an engine's metrics that are one number: of Python, or in an array or a tensor."""
+    found = {}
+    for name, value in metrics.items():
+        size = value.numel() if hasattr(value, "numel") else getattr(value, "size", 0)
+        number = value.item() if size == 1 else value
+        if isinstance(number, int | float) and not isinstance(number, bool):
+            found[str(name)] = float(number)
+    return found
