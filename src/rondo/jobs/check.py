@@ -64,7 +64,6 @@ def check_choices(job: Job) -> None:
         raise BadInput(
             f"{job.client.trainer.name} trains in one process", where=f"{FILE} [client] processes", hint=hint
         )
-    trainer = rooms.pick("rondo.trainers", job.client.trainer.name)
     for wanted, makes, where in (
         (job.model.trainer, "first_model", f"{FILE} [model] trainer"),
         (job.server.own_aggregator, "aggregate", f"{FILE} [server] own_aggregator"),
