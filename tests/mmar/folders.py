@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rondo.provision.render import LOG_CONFIG
 from tests.jobs.folders import fill
 
 Json = dict[str, Any]
@@ -179,29 +180,6 @@ ENVIRONMENT: Json = {
     "MMAR_CKPT_DIR": "models",
 }
 
-LOG = """[loggers]
-keys=root
-
-[handlers]
-keys=consoleHandler
-
-[formatters]
-keys=fullFormatter
-
-[logger_root]
-level=INFO
-handlers=consoleHandler
-
-[handler_consoleHandler]
-class=StreamHandler
-level=DEBUG
-formatter=fullFormatter
-args=(sys.stdout,)
-
-[formatter_fullFormatter]
-format=%(asctime)s - %(name)s - %(levelname)s - %(message)s
-"""
-
 LIST, EMPTY = "config/dataset_0.json", '{"training": [], "validation": []}'
 
 CONFIGS: Mapping[str, Json] = {
@@ -234,7 +212,7 @@ def make_mmar(folder: Path, changes: Mapping[str, Any] | None = None, files: Map
         else:
             at[last] = value
     texts = {name: json.dumps(config, indent=2) for name, config in configs.items()}
-    return fill(folder, {**texts, "resources/log.config": LOG, LIST: EMPTY, **(files or {})})
+    return fill(folder, {**texts, "resources/log.config": LOG_CONFIG, LIST: EMPTY, **(files or {})})
 
 
 LINEAR = """

@@ -19,7 +19,7 @@ from rondo.provision.scripts import DEFAULT_IMAGE, scripts
 
 _MESSAGE_BYTES = 2147483647
 
-_LOG_CONFIG = """[loggers]
+LOG_CONFIG = """[loggers]
 keys=root
 
 [handlers]
@@ -109,7 +109,7 @@ def _plain_files(recipe: Recipe, one: Participant) -> dict[str, bytes]:
     if one.role == Role.CLIENT:
         files[f"{FILE}.example"] = EXAMPLE.encode()
     if one.role != Role.ADMIN:
-        files["log.config"] = _LOG_CONFIG.encode()
+        files["log.config"] = LOG_CONFIG.encode()
     if one.role == Role.SERVER and recipe.policy is not None:
         files[POLICY] = _json(recipe.policy)
     return files
