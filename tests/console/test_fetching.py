@@ -21,7 +21,20 @@ def test_a_file_lies_below_the_transfer_folder(path: str, expected: str) -> None
 
 
 @pytest.mark.parametrize(
-    "path", ["", "..", "../a", "run_1/../../a", "/etc/a", "transfer//etc/a", "transfer/../a", "a/./b", "a\0b"]
+    "path",
+    [
+        "",
+        "..",
+        "../a",
+        "run_1/../../a",
+        "/etc/a",
+        "transfer/",
+        "transfer//etc/a",
+        "transfer/../a",
+        "a/./b",
+        "a//b",
+        "a\0b",
+    ],
 )
 def test_no_name_leads_out_of_it(path: str) -> None:
     with pytest.raises(ProtocolBroken, match="may not be written here"):
