@@ -28,11 +28,12 @@ demo: .venv/.stamp-demo ## Four clinics train one model on this machine: real ki
 demo-crash: .venv/.stamp-demo ## The same, while server, clients and workers are killed: nothing is lost
 	$(BIN)/rondo demo --crash
 
+# The big part last: what failed stands at the end, where a reader of a log looks first.
 test: .venv/.stamp-test ## Run every test
 	@tools/debian
 	@failed=0; \
-	$(BIN)/python -m pytest -m "not serial" -n $(JOBS) --dist=worksteal --durations=20 || failed=1; \
-	$(BIN)/python -m pytest -m serial --durations=0 || failed=1; \
+	$(BIN)/python -m pytest -m serial || failed=1; \
+	$(BIN)/python -m pytest -m "not serial" -n $(JOBS) --dist=worksteal --durations=15 || failed=1; \
 	exit $$failed
 
 check: lint types generated arch ## Everything that CI holds besides the tests (`make -k check`: go on after a fault)
