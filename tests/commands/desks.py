@@ -101,6 +101,9 @@ class MemoryClients:
     async def listed(self) -> list[ClientLine]:
         return [line for _, line in sorted(self.at.present.items())]
 
+    async def kits(self) -> dict[str, str]:
+        return {line.instance: line.kit for line in await self.listed()}
+
     async def leave(self, client: str, how: str) -> None:
         self.at.reach(client)
         del self.at.present[client]

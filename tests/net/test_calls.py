@@ -133,34 +133,34 @@ async def test_an_unexpected_exception_stays_here_and_the_server_goes_on(
 async def test_rows_come_one_by_one_and_leaving_early_ends_the_handler(authority: Authority) -> None:
     ended = asyncio.Event()
 
-    async def command(request: pb.CommandRequest, call: Call) -> AsyncGenerator[pb.Row, None]:
+    async def command(request: pb.CommandRequest, call: Call) -> AsyncGenerator[pb.Rows, None]:
         try:
             for number in range(10_000_000):
-                yield pb.Row(json=str(number).encode())
+                yield pb.Rows(json=[str(number).encode()])
         finally:
             ended.set()
 
     async with linked(authority, {COMMAND: command}) as (_, channel):
         async with aclosing(channel.stream(COMMAND, pb.CommandRequest(name="x"))) as rows:
-            assert [row.json async for row, _ in zip_async(rows, 3)] == [b"0", b"1", b"2"]
+            assert [row.json async for row, _ in zip_async(rows, 3)] == [[b"0"], [b"1"], [b"2"]]
         await ended.wait()
 
 
-async def zip_async(rows: AsyncIterator[pb.Row], count: int) -> AsyncGenerator[tuple[pb.Row, int], None]:
+async def zip_async(rows: AsyncIterator[pb.Rows], count: int) -> AsyncGenerator[tuple[pb.Rows, int], None]:
     for number in range(count):
         yield await anext(rows), number
 
 
 async def test_an_error_after_some_rows_comes_after_them(authority: Authority) -> None:
-    async def command(request: pb.CommandRequest, call: Call) -> AsyncGenerator[pb.Row, None]:
-        yield pb.Row(json=b"1")
+    async def command(request: pb.CommandRequest, call: Call) -> AsyncGenerator[pb.Rows, None]:
+        yield pb.Rows(json=[b"1"])
         raise Conflict("not now")
 
     got: list[bytes] = []
     async with linked(authority, {COMMAND: command}) as (_, channel):
         with pytest.raises(Conflict, match="not now"):
             async for row in channel.stream(COMMAND, pb.CommandRequest()):
-                got.append(row.json)
+                got.extend(row.json)
     assert got == [b"1"]
 
 

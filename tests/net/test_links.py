@@ -40,8 +40,8 @@ class Waiting:
             self.ended.set()
         return pb.Order()
 
-    async def command(self, request: pb.CommandRequest, call: Call) -> AsyncGenerator[pb.Row, None]:
-        yield pb.Row(json=b"first")
+    async def command(self, request: pb.CommandRequest, call: Call) -> AsyncGenerator[pb.Rows, None]:
+        yield pb.Rows(json=[b"first"])
         await self.wait(pb.Holding(), call)
 
 
@@ -58,7 +58,7 @@ async def wait(channel: Channel) -> Unreachable:
 async def watch(channel: Channel) -> Unreachable:
     with pytest.raises(Unreachable) as caught:
         async for row in channel.stream(COMMAND, pb.CommandRequest()):
-            assert row.json == b"first"
+            assert row.json == [b"first"]
     return caught.value
 
 

@@ -74,6 +74,9 @@ class Clients(Protocol):
     """Who is logged in."""
 
     async def listed(self) -> list[ClientLine]: ...
+    async def kits(self) -> dict[str, str]:
+        """Of each, by instance name and in that order, the name of the start-up kit that it runs from."""
+
     async def leave(self, client: str, how: Literal["shutdown", "restart"]) -> None:
         """Returns when the client has gone. Raises ``Unreachable`` where it does not; then it stays."""
 

@@ -188,7 +188,7 @@ def usage(module: ModuleType) -> str:
 
 async def choose(desk: Desk, names: Sequence[str]) -> list[str]:
     """The instances that ``client [NAME...]`` means. Raises the errors of spec 7.1."""
-    present = [line.instance for line in await desk.clients.listed()]
+    present = list(await desk.clients.kits())
     here = set(present)
     unknown = [name for name in names if name not in here]
     if unknown:
@@ -211,7 +211,7 @@ async def meant(desk: Desk, options: Aimed) -> list[str]:
         return [SERVER]
     if options.target == "client":
         return await choose(desk, options.names)
-    present = [line.instance for line in await desk.clients.listed()]
+    present = list(await desk.clients.kits())
     return [SERVER, *(await choose(desk, options.names) if options.names else present)]
 
 

@@ -91,9 +91,11 @@ class AdminSession:
         async with aclosing(self._channel.stream(methods.COMMAND, request)) as answers:
             async for answer in answers:
                 try:
-                    yield row_kinds.decode(answer.json)
+                    rows = [row_kinds.decode(row) for row in answer.json]
                 except msgspec.MsgspecError as error:
                     raise ProtocolBroken(f"an answer that cannot be read: {error}", where=self._channel.where) from None
+                for row in rows:
+                    yield row
 
     async def facts(self, name: str, *args: str, progress: Progress | None = None) -> dict[str, Any]:
         """The values that a command answers with, for programs."""

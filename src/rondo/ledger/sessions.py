@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import bindparam, func, insert, select, update
 
@@ -31,7 +32,10 @@ class Session:
     leave_event: str = ""
 
 
-_NAMES = Prepared(select(sessions.c.instance).where(sessions.c.role == bindparam("role"), sessions.c.state != "gone"))
+_PRESENT: Any = (sessions.c.role == bindparam("role"), sessions.c.state != "gone")
+_NAMES = Prepared(select(sessions.c.instance).where(*_PRESENT))
+_SEEN: Any = (sessions.c.instance, sessions.c.name, sessions.c.token, sessions.c.state)
+_HERE = Prepared(select(*_SEEN).where(*_PRESENT).order_by(sessions.c.instance))
 _BY_TOKEN = Prepared(select(sessions).where(sessions.c.token == bindparam("token")))
 
 
@@ -48,6 +52,16 @@ def present(tx: Tx, role: str = "client") -> list[Session]:
     """Sessions that count as logged in (here, or away for now), by instance name."""
     query = select(sessions).where(sessions.c.role == role, sessions.c.state != "gone").order_by(sessions.c.instance)
     return [Session(*row) for row in tx.execute(query)]  # by place: there may be thousands
+
+
+def here(tx: Tx) -> list[tuple[str, str, str, str]]:
+    """Of every client that counts as logged in, by instance name: that, its kit, its token's hash, its state."""
+    return [(instance, kit, token, state) for instance, kit, token, state in _HERE.rows(tx, role="client")]
+
+
+def kits(tx: Tx) -> dict[str, str]:
+    """The name of the kit that each client runs from, by instance name, in this order."""
+    return {instance: kit for instance, kit, _, _ in here(tx)}
 
 
 def names(tx: Tx, role: str = "client") -> set[str]:

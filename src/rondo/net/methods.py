@@ -86,7 +86,7 @@ QUIT = _unary("Federation", "Quit", pb.Quit, pb.QuitReply)
 OFFER = _unary("Federation", "Offer", pb.Offer, pb.OfferReply)
 PULL = Method("Files", "Pull", Kind.DOWN, _message(pb.PullRequest), RAW)
 PUSH = Method("Files", "Push", Kind.UP, RAW, _message(pb.PushReply))
-COMMAND = Method("Desk", "Command", Kind.DOWN, _message(pb.CommandRequest), _message(pb.Row))
+COMMAND = Method("Desk", "Command", Kind.DOWN, _message(pb.CommandRequest), _message(pb.Rows))
 WATCH = Method("Desk", "Watch", Kind.DOWN, _message(pb.WatchRequest), _message(pb.EventRow))
 
 METHODS: tuple[Method[Any, Any], ...] = (

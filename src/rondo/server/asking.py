@@ -97,6 +97,9 @@ class SeatedClients:
     async def listed(self) -> list[ClientLine]:
         return await self._store.read(client_lines)
 
+    async def kits(self) -> dict[str, str]:
+        return await self._store.read(session_rows.kits)
+
     async def leave(self, client: str, how: str) -> None:
         def gone(tx: Tx) -> bool:
             return client not in session_rows.names(tx)

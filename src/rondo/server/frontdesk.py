@@ -13,6 +13,7 @@ from rondo.base.errors import NotFound
 from rondo.base.options import Options
 from rondo.commands import rows as row_kinds
 from rondo.commands import seam
+from rondo.commands.rows import Row
 from rondo.ledger import events, runs
 from rondo.ledger.ledger import Tx
 from rondo.ledger.runs import OPEN
@@ -21,11 +22,12 @@ from rondo.policy.actions import Action
 from rondo.server.asking import Asking
 from rondo.server.audit import see_allowed
 from rondo.server.desk import ServerDesk, ServerHouse
+from rondo.server.packing import packs
 from rondo.server.rights import Rights
 from rondo.server.runs import Runs
 from rondo.server.sessions import Sessions
 from rondo.server.store import Store
-from rondo.server.told import told, words_of
+from rondo.server.told import Asked, told, words_of
 from rondo.wire import rondo_pb2 as pb
 
 TOGETHER = 0.03  # seconds: what happens within them goes out together
@@ -39,7 +41,7 @@ class Frontdesk:
         self._rights = rights
         self._house = house
 
-    async def command(self, request: pb.CommandRequest, call: Call) -> AsyncIterator[pb.Row]:
+    async def command(self, request: pb.CommandRequest, call: Call) -> AsyncIterator[pb.Rows]:
         """Raises what the command raises; refusals come before anything is done, for all targets together."""
         session = await self._sessions.who(call, "admin")
         async with told(self._store, session, words_of(request)) as asked:
@@ -49,11 +51,11 @@ class Frontdesk:
             desk = ServerDesk(self._store, self._runs, self._house, self._sessions.end, asking)
             options = await self._allow(desk, module, options)
             await asked.allowed()
-            async with self._sessions.waiting(session), aclosing(module.run(desk, options)) as answers:
-                async for row in answers:
+            made = packs(_encoded(module.run(desk, options), asked))
+            async with self._sessions.waiting(session), aclosing(made) as answers:
+                async for pack in answers:
                     await self._sessions.who(call, "admin")  # it may have been revoked meanwhile: some commands go on
-                    asked.answered(row)
-                    yield pb.Row(json=row_kinds.encode(row))
+                    yield pb.Rows(json=pack)
 
     async def _allow(self, desk: ServerDesk, module: ModuleType, options: Options) -> Options:
         """Whose rights a command needs: those of its targets, else the server's; of a package, its facts too.
@@ -61,7 +63,7 @@ class Frontdesk:
         Returns the options with the targets that were looked at: whoever logs in meanwhile is none of them.
         """
         options, sites = await seam.reached(desk, module, options)
-        kits = {line.instance: line.kit for line in await desk.clients.listed()} | {seam.SERVER: seam.SERVER}
+        kits = {**await desk.clients.kits(), seam.SERVER: seam.SERVER}
         gone = [site for site in sites if site not in kits]
         if gone:  # meanwhile: nobody knows whose site it would be if it came back
             raise NotFound(f"invalid client(s): {' '.join(gone)}")
@@ -99,6 +101,13 @@ class Frontdesk:
                 await self._store.bell.wait("events", ticket)
                 await asyncio.sleep(TOGETHER)  # no waiting for anybody: a busy round rings for every update
                 await self._sessions.who(call, "admin")  # it may have been revoked meanwhile
+
+
+async def _encoded(rows: AsyncGenerator[Row, None], asked: Asked) -> AsyncGenerator[bytes, None]:
+    async with aclosing(rows):
+        async for row in rows:
+            asked.answered(row)
+            yield row_kinds.encode(row)
 
 
 def _news(tx: Tx, number: int, run: int | None) -> tuple[list[events.Event], bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rondo.commands.desk import ClientLine
 from rondo.ledger import events, rounds, runs
@@ -20,12 +20,11 @@ def client_lines(tx: Tx) -> list[ClientLine]:
     parts = {part.client: part for part in runs.taking_part(tx, newest.id)} if newest else {}
     waiting = _waiting(tx, newest) if newest and newest.state in OPEN else lambda _: _NOTHING
     lines = []
-    for one in session_rows.present(tx):
-        part = parts.get(one.instance)
-        wait, (last, count) = waiting(part) if part else _NOTHING, counts.get(one.instance, (None, 0))
-        status = _status(newest, part, crosses)
-        line = ClientLine(one.instance, one.name, one.token[:8], one.state, status, wait.what, last, count)
-        lines.append(replace(line, since=wait.since, then=wait.then))
+    for instance, kit, token, state in session_rows.here(tx):
+        part = parts.get(instance)
+        wait, (last, count) = waiting(part) if part else _NOTHING, counts.get(instance, (None, 0))
+        doing = (_status(newest, part, crosses), wait.what, last, count, wait.since, wait.then)
+        lines.append(ClientLine(instance, kit, token[:8], state, *doing))
     return lines
 
 

@@ -399,11 +399,11 @@ class CommandRequest(_message.Message):
     args: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, name: _Optional[str] = ..., args: _Optional[_Iterable[str]] = ...) -> None: ...
 
-class Row(_message.Message):
+class Rows(_message.Message):
     __slots__ = ("json",)
     JSON_FIELD_NUMBER: _ClassVar[int]
-    json: bytes
-    def __init__(self, json: _Optional[bytes] = ...) -> None: ...
+    json: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, json: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
     __slots__ = ("run", "after", "follow")
