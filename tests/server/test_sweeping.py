@@ -139,9 +139,10 @@ async def test_half_unpacked_packages_go_and_jobs_stay(yard: Yard) -> None:
         "run_1/updates/round_1/a.safetensors",
     ]  # fmt: skip
     goes = [
-        "transfer/.job.new/job.toml", "transfer/..job.new.x1y2.part/job.toml", "transfer/never/job.toml",
-        "transfer/.never.digest", "run_1/.mmar_server.new/job.toml", "run_1/..mmar_a.new.abc_1.part/job.toml",
-        "run_1/..mmar_a.digest.99999999.part", "run_1/mmar_server/models/.FL_global_model.safetensors",
+        "transfer/.job.new/job.toml", "transfer/..job.new.x1y2.part/job.toml", "transfer/..job.x1y2.new/job/a.toml",
+        "transfer/never/job.toml", "transfer/.never.digest", "run_1/.mmar_server.new/job.toml",
+        "run_1/..mmar_a.new.abc_1.part/job.toml", "run_1/..mmar_a.digest.99999999.part",
+        "run_1/mmar_server/models/.FL_global_model.safetensors",
     ]  # fmt: skip
     for name in (*stays, *goes):
         yard.put(name)

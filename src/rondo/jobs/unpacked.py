@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Callable
 from glob import escape
 from pathlib import Path
@@ -26,7 +27,7 @@ def unpack_once(archive: Path, digest: str, folder: Path, check: Callable[[Path]
     """
     if is_unpacked(digest, folder):
         return
-    mark, fresh = _mark(folder), folder.with_name(f".{folder.name}.new")
+    fresh = folder.with_name(f".{folder.name}.new")
     with disk_errors(folder, "unpack the package"):
         folder.parent.mkdir(parents=True, exist_ok=True)
         for left in (fresh, *folder.parent.glob(f".{escape(fresh.name)}.*.part")):  # of one that was killed
@@ -35,11 +36,37 @@ def unpack_once(archive: Path, digest: str, folder: Path, check: Callable[[Path]
             unpack(archive, fresh)
             if check is not None:
                 check(fresh)
-            mark.unlink(missing_ok=True)
-            folder.mkdir(exist_ok=True)
-            _replace(folder, fresh)
+            take_place(fresh, digest, folder)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+
+
+def unpack_beside(archive: Path, folder: Path, check: Callable[[Path], None]) -> Path:
+    """The content of ``archive``, once ``check`` has looked at it: under the name of ``folder``, in a place of its own.
+
+    The place is hidden, beside ``folder``, and the caller removes it. Until ``take_place`` nothing has changed, so
+    any number of packages may be looked at at once. Raises what ``check`` does, and ``unpack``; then nothing is left.
+    """
+    with disk_errors(folder, "unpack the package"):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(prefix=f"..{folder.name}.", suffix=".new", dir=folder.parent))
+        try:
+            unpack(archive, place / folder.name)
+            check(place / folder.name)
+        except BaseException:
+            shutil.rmtree(place, ignore_errors=True)
+            raise
+    return place / folder.name
+
+
+def take_place(fresh: Path, digest: str, folder: Path) -> None:
+    """Make ``folder`` the content of ``fresh``, which is that of the package with this digest and on the same disk."""
+    mark = _mark(folder)
+    with disk_errors(folder, "unpack the package"):
+        mark.unlink(missing_ok=True)
+        folder.mkdir(exist_ok=True)
+        _replace(folder, fresh)
+        fresh.rmdir()
         write_atomic(mark, digest.encode())
 
 

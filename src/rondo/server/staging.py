@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from functools import partial
 from pathlib import Path
 
 from rondo.base.chain import entry
@@ -14,7 +16,7 @@ from rondo.jobs.findings import Findings
 from rondo.jobs.job import Job, read_job
 from rondo.jobs.mmar import TRAINER
 from rondo.jobs.package import STANDARD
-from rondo.jobs.unpacked import unpack_once
+from rondo.jobs.unpacked import take_place, unpack_beside
 from rondo.ledger import audit, runs
 from rondo.ledger.ledger import Tx
 from rondo.ledger.sessions import Session
@@ -49,37 +51,52 @@ class Staging:
             raise Refused(what, where=f"package {offer.package.name}")
 
     async def stage(self, session: Session, offer: pb.Offer, part: Path) -> None:
-        """Unpack the package that has arrived as ``part``. Raises ``BadInput`` or ``Refused`` for what may not stay."""
+        """Unpack the package that has arrived as ``part``. Raises ``BadInput`` or ``Refused`` for what may not stay.
 
-        def check(folder: Path) -> None:
-            job = read_job(folder)
-            check_choices(job)
-            check_files(job, folder)
-            self._rights.check(session.name, Action.UPLOAD, facts=package_facts(folder))
-            if job.client.trainer.name == TRAINER:
-                _look_closely(job, folder)
+        It goes on to its end, also where nobody waits for it any more. Nobody else waits while it is looked at.
+        """
+        keep = self._keep_file if offer.package.plain else self._keep_job
+        try:
+            await asyncio.shield(keep(session, offer, part, self._store.folder / "transfer" / offer.package.name))
+        except BadInput as error:  # where the file is spooled says nothing to its sender
+            hidden = error.where.startswith(str(self._store.folder))
+            where = f"package {offer.package.name}" if hidden else error.where
+            raise BadInput(error.what, where=where, hint=error.hint) from None
 
-        name = offer.package.name
-        staged = self._store.folder / "transfer" / name
+    async def _keep_file(self, session: Session, offer: pb.Offer, part: Path, staged: Path) -> None:
+        """A file that is no job."""
 
-        async def stage() -> None:
-            if offer.package.plain:
-                await asyncio.to_thread(_move, part, staged)
-                about = f"{name}: {offer.file.size} bytes {offer.file.digest}"
-                told = entry(self._store.clock.now(), session.instance, "file_uploaded", about)
-                await self._store.do(audit.tell, told)
-                return
-            await asyncio.to_thread(unpack_once, part, offer.file.digest, staged, check)
+        async def keep() -> None:
+            await asyncio.to_thread(_move, part, staged)
+            about = f"{staged.name}: {offer.file.size} bytes {offer.file.digest}"
+            told = entry(self._store.clock.now(), session.instance, "file_uploaded", about)
+            await self._store.do(audit.tell, told)
+
+        await self._store.in_folders(keep)
+
+    async def _keep_job(self, session: Session, offer: pb.Offer, part: Path, staged: Path) -> None:
+        fresh = await asyncio.to_thread(unpack_beside, part, staged, partial(self._look, session.name))
+
+        async def keep() -> None:
+            await asyncio.to_thread(take_place, fresh, offer.file.digest, staged)
             await asyncio.to_thread(self._store.blobs.adopt, part, offer.file.digest)
             now, voucher = self._store.clock.now(), offer.package.voucher
-            package = runs.Package(name, offer.file.digest, offer.file.size, session.instance, now, voucher)
-            await self._store.do(_stage, package)
+            about = (offer.file.digest, offer.file.size, session.instance, now, voucher)
+            await self._store.do(_stage, runs.Package(staged.name, *about))
 
         try:
-            await self._store.in_folders(stage)
-        except BadInput as error:  # where the file is spooled says nothing to its sender
-            where = f"package {name}" if error.where.startswith(str(self._store.folder)) else error.where
-            raise BadInput(error.what, where=where, hint=error.hint) from None
+            await self._store.in_folders(keep)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, fresh.parent, ignore_errors=True)
+
+    def _look(self, user: str, folder: Path) -> None:
+        """Raises ``BadInput`` or ``Refused`` where what is in ``folder`` may not be staged by ``user``."""
+        job = read_job(folder)
+        check_choices(job)
+        check_files(job, folder)
+        self._rights.check(user, Action.UPLOAD, facts=package_facts(folder))
+        if job.client.trainer.name == TRAINER:
+            _look_closely(job, folder)
 
 
 def _move(part: Path, staged: Path) -> None:
