@@ -19,6 +19,14 @@ WIDTH, HEIGHT = 200, 60
 LONG = 60.0  # seconds after which a test says what it was waiting for
 CTRL_C, CTRL_D, TAB, ENTER, UP = "\x03", "\x04", "\t", "\r", "\x1b[A"
 
+# The terminal becomes the session's own, so that Ctrl-C is a signal. In a program of its own, not in a fork of this
+# process: gRPC, whose threads the fork lacks, now and then aborts there, before anything could be said.
+_AT_TERMINAL = """
+import fcntl, os, sys, termios
+fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
 
 class _Picture(pyte.HistoryScreen):
     """Answers where the cursor is, as terminals do."""
@@ -136,14 +144,13 @@ async def screen(*command: str, cwd: Path | None = None, env: Mapping[str, str] 
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", HEIGHT, WIDTH, 0, 0))
     try:
         process = await asyncio.create_subprocess_exec(
-            *command,
+            *(sys.executable, "-c", _AT_TERMINAL, *command),
             stdin=slave,
             stdout=slave,
             stderr=slave,
             cwd=cwd,
             env={**os.environ, "TERM": "xterm-256color", **(env or {})},
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that Ctrl-C is a signal
         )
     finally:
         os.close(slave)
