@@ -22,7 +22,14 @@ def start(
     ] = None,
 ) -> None:
     """Take part until SIGTERM, SIGINT or the admin's shutdown; keeps trying while the server is away."""
-    from rondo.cli.programs import RESTART, VERSION, log_to, open_kit, until_signalled  # noqa: PLC0415
+    from rondo.cli.programs import (  # noqa: PLC0415
+        RESTART,
+        VERSION,
+        log_to,
+        open_kit,
+        settle,
+        until_signalled,
+    )
     from rondo.client.app import join  # noqa: PLC0415
 
     opened = open_kit(kit, "client")
@@ -34,6 +41,7 @@ def start(
         async with until_signalled() as stop:
             return await join(opened, VERSION, data.resolve() if data else None, stop)
 
+    settle()
     if asyncio.run(program()) == "restart":
         raise typer.Exit(RESTART)
 

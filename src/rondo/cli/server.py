@@ -41,7 +41,13 @@ def start(
     ] = Durable.PROCESS,
 ) -> None:
     """Serve until SIGTERM, SIGINT or the admin's shutdown. Open runs go on where they were."""
-    from rondo.cli.programs import RESTART, log_to, open_kit, until_signalled  # noqa: PLC0415 - keeps `rondo --help` fast
+    from rondo.cli.programs import (  # noqa: PLC0415 - keeps `rondo --help` fast
+        RESTART,
+        log_to,
+        open_kit,
+        settle,
+        until_signalled,
+    )
     from rondo.server.app import Serving, serve  # noqa: PLC0415
 
     opened = open_kit(kit, "server")
@@ -53,6 +59,7 @@ def start(
         async with until_signalled() as stop:
             return await serve(opened, how, stop, lambda ports: None)
 
+    settle()
     if asyncio.run(program()) == "restart":
         raise typer.Exit(RESTART)
 

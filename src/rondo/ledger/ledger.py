@@ -25,6 +25,7 @@ Tx = Connection
 
 SCHEMA = "5"
 BUSY_SECONDS = 5.0
+PAGES_KIB = 512  # of SQLite's own page cache, which a short run fills: the system keeps the file's pages as well
 HELD_SECONDS = 0.1  # after one waited in vain; or the calls behind it would wait for the sum of all their patience
 
 # What SQLite calls the faults of a disk, and those of a file that is no ledger (any more).
@@ -113,6 +114,7 @@ def _engine(url: str, patience: Callable[[], float], *, durable: bool) -> Engine
     def _connect(connection: Any, _: object) -> None:
         connection.isolation_level = None  # we begin transactions ourselves
         connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA cache_size=-{PAGES_KIB}")
         connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
 
     @event.listens_for(engine, "begin")
