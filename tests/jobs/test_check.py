@@ -49,8 +49,8 @@ def test_other_trainers_options_are_looked_into(tmp_path: Path) -> None:
 def test_what_a_trainer_is_to_make_it_must_know_how_to_make(tmp_path: Path) -> None:
     told = complaint(make_job(tmp_path / "a", model="[model]\ntrainer = true\n"))
     assert told == "job.toml [model] trainer: the trainer function makes none"
-    told = complaint(make_job(tmp_path / "b", server=SERVER + "own_aggregator = true\n"))
-    assert told == "job.toml [server] own_aggregator: the trainer function makes none"
+    told = complaint(make_job(tmp_path / "b", server=SERVER + "own_parts = true\n"))
+    assert told == "job.toml [server] own_parts: the trainer function makes none"
 
 
 @pytest.mark.parametrize(

@@ -291,6 +291,7 @@ class Stepper(Trainer):
         if abort_signal.triggered or self.step is None:
             return generate_failure(fl_ctx=fl_ctx, reason="no step")
         weights = shareable[ShareableKey.MODEL_WEIGHTS]
+        print("got", float(weights["intercept_"][0]), flush=True)
         made = Shareable()
         made[ShareableKey.TYPE] = ShareableValue.TYPE_WEIGHT_DIFF
         made[ShareableKey.DATA_TYPE] = ShareableValue.DATA_TYPE_UNENCRYPTED
@@ -305,9 +306,13 @@ class Stepper(Trainer):
 class Largest(Aggregator):
     # The weights of the site that has done most; whoever has done too little is not accepted.
 
-    def __init__(self, least=0):
+    def __init__(self, least=0, now=False):
         super().__init__()
-        self.least, self.best = least, None
+        self.least, self.now, self.best = least, now, None
+
+    def handle_event(self, event_type, fl_ctx):
+        if event_type == EventType.START_ROUND:
+            self.best = None
 
     def accept(self, shareable, fl_ctx):
         server_fl_ctx_sanity_check(fl_ctx)
@@ -316,7 +321,7 @@ class Largest(Aggregator):
         self.logger.warning("%s did %s", name, steps)
         if self.best is None or steps > self.best[0]:
             self.best = steps, shareable
-        return steps > self.least, False
+        return steps > self.least, self.now
 
     def aggregate(self, fl_ctx):
         return self.best[1]

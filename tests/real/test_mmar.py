@@ -14,6 +14,7 @@ from rondo.simulator.local import SERVER
 from rondo.tensors.files import TensorFile
 from tests.mmar.folders import OWN, make_mmar, make_own
 from tests.mmar.images import add_images
+from tests.mmar.server_parts import make_served
 from tests.real.gates import command
 from tests.real.world import World, world
 
@@ -104,3 +105,29 @@ async def test_faq_T1_T6_T10_a_run_goes_on_from_a_checkpoint_with_the_class_that
         ready = next(event.data for event in events if event.kind == "model_ready")
         assert (ready["version"], ready["digest"]) == (1, versions[-1]["digest"])
         assert float((await tensors(made, second, 2, tmp_path))["intercept_"]) == 1.0 + (10 + 1)
+
+
+@pytest.mark.timeout(300)
+async def test_a_server_s_components_of_ones_own_run_in_its_worker(tmp_path: Path) -> None:
+    parts = {
+        "server model_persistor": {"path": "parts_of_server.Kept", "args": {"value": 3.0}},
+        "server handlers": [{"path": "parts_of_server.Events"}],
+        "server outbound_filters": [{"path": "parts_of_server.Doubled"}],
+        "server inbound_filters": [{"path": "parts_of_server.Doubled"}],
+    }
+    async with world(tmp_path / "w", {"a": None}) as made:
+        mmar = make_served(tmp_path / "served", parts)
+        run = await start(made, 1, mmar, {"a": mmar})
+        assert (await made.ended(run))[-1].kind == "run_finished"
+        folder = made.workspaces[SERVER] / "run_1"
+        # The persistor's model is 3.0; each round adds twice what the site changed: 1.0 in round 0, 2.0 in round 1.
+        saved = [(folder / f"mmar_server/models/mine_{number}.txt").read_text() for number in (1, 2)]
+        assert saved == ["0 5.0", "1 9.0"]
+        assert float((await tensors(made, run, 2, tmp_path))["intercept_"]) == 9.0
+        # The site was sent the model as the filter left it. One worker did all of it, and heard of the run's end.
+        logs = "".join(path.read_text() for path in made.workspaces["a"].glob("run_1/*.log"))
+        assert [line.split("got ")[1] for line in logs.splitlines() if "got " in line] == ["6.0", "10.0"]
+        log = (folder / "server_worker.log").read_text()
+        assert (log.count("_start_run"), log.count("_start_round"), log.count("_end_round"), log.count("_end_run")) == (
+            1, 2, 2, 1,
+        )  # fmt: skip

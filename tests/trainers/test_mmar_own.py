@@ -10,8 +10,7 @@ import pytest
 
 from rondo.base.errors import BadInput
 from rondo.jobs.job import read_job
-from rondo.tensors.files import write_tensors
-from rondo.trainers._mmar_own import COMPAT
+from rondo.trainers._mmar_clara import COMPAT
 from rondo.worker.host import TaskFailed, open_worker
 from tests.mmar.folders import make_linear, make_own
 from tests.worker.jobs import Bench
@@ -90,21 +89,3 @@ def test_every_name_that_published_code_imports_is_there_or_known_not_to_be() ->
     wanted = ("trainer", "aggregator", "filter", "event_type", "fl_constant", "fl_context", "shareable", "fl_component")
     assert {f"nvflare/apis/{name}" for name in wanted} <= modules
     assert {"nvflare/common/signal", "nvflare/utils/fed_utils", "nvflare/utils/fl_ctx_sanity_check"} <= modules
-
-
-async def test_an_aggregator_of_ones_own(bench: Bench) -> None:
-    aggregator = {"path": "own.Largest", "args": {"least": 2}}
-    make_own(bench.code, {"step": 1.0}, {"server aggregator": aggregator})
-    assert read_job(bench.code).server.own_aggregator
-    sent = []
-    for site, value, steps in (("a", 5.0, 1.0), ("b", 7.0, 9.0), ("c", 8.0, 3.0)):
-        path = write_tensors(bench.folder / site, {name: 0 * array + value for name, array in ARRAYS.items()}).path
-        sent.append({"site": site, "path": str(path), "kind": "diff", "steps": steps, "metric": None, "omitted": []})
-    request = {"do": "aggregate", "trainer": {"name": "mmar"}, "code": str(bench.code), "round": 0}
-    request |= {"base": str(bench.model), "out": str(bench.out), "contributions": sent}
-    async with open_worker(bench.spec(purpose="init")) as worker:
-        assert (await worker.ask(request))["accepted"] == ["b", "c"]
-        assert all(np.array_equal(array, ARRAYS[name] + 7.0) for name, array in bench.result().items())
-        with pytest.raises(TaskFailed, match="the aggregator accepted no update"):
-            await worker.ask({**request, "contributions": sent[:1]})
-    assert "b did 9.0" in bench.log.read_text()

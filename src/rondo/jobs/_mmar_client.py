@@ -10,6 +10,7 @@ from rondo.base.errors import BadInput
 from rondo.base.options import nearest
 from rondo.jobs._mmar_files import CLIENT, TRAIN, Mmar
 from rondo.jobs._mmar_filters import known_as, no_filters, outgoing, refused, see_args
+from rondo.jobs._mmar_own import own_parts
 from rondo.jobs.components import Component, Reading
 from rondo.jobs.parts import Choice, ClientPart
 from rondo.jobs.placed import Placed
@@ -46,16 +47,6 @@ def client_part(mmar: Mmar) -> ClientPart:
         is_participating=crosses,
         cross_filters=tuple(crossing),
     )
-
-
-def own_parts(mmar: Mmar) -> list[Component]:
-    """The client's components of its own: trainer, filters, handlers. They are run by the trainer, in their order."""
-    root, reading = mmar.files[CLIENT], mmar.reading(CLIENT)
-    client, trainer = root.get("client"), root.get("client_trainer")
-    listed = reading.components(client.get("outbound_filters")) if client is not None else []
-    listed += reading.components(root.get("handlers"))
-    made = reading.component(trainer) if trainer is not None else None
-    return [one for one in ([made] if made is not None else []) + listed if not known_as(one)]
 
 
 def _filters(mmar: Mmar, reading: Reading, client: Placed) -> list[Choice]:

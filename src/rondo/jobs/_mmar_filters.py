@@ -101,11 +101,27 @@ def outgoing(components: list[Component], findings: Findings) -> list[Choice]:
                 )
             if not name:
                 continue
-            if name not in _FILTERS:
-                raise refused(component, "filter", _FILTERS)
-            choice = _FILTERS[name](component, findings)
+            choice = as_choice(component, findings)
             found += [choice] if choice else []
     return found
+
+
+def passing(components: list[Component], findings: Findings) -> list[Component]:
+    """Those of a list of filters that change something, which are run by the worker that runs those of one's own."""
+    found: list[Component] = []
+    for component in components:
+        with findings.collecting():
+            if not known_as(component) or as_choice(component, findings) is not None:
+                found.append(component)
+    return found
+
+
+def as_choice(component: Component, findings: Findings) -> Choice | None:
+    """A filter of Clara's as Rondo's; None for one that does nothing. Raises ``BadInput`` at its place."""
+    name = known_as(component)
+    if name not in _FILTERS:
+        raise refused(component, "filter", _FILTERS)
+    return _FILTERS[name](component, findings)
 
 
 def refused(component: Component, what: str, known: Mapping[str, Any]) -> BadInput:

@@ -9,7 +9,8 @@ from typing import Any
 from rondo.base.errors import BadInput
 from rondo.base.options import decode, nearest
 from rondo.jobs._mmar_files import CLIENT, SERVER, TRAIN, Mmar
-from rondo.jobs._mmar_filters import known_as, no_filters, refused, see_args, see_regex
+from rondo.jobs._mmar_filters import known_as, passing, refused, see_args, see_regex
+from rondo.jobs._mmar_own import needs_own_worker
 from rondo.jobs.components import Component, Reading, unresolved
 from rondo.jobs.parts import LATEST, ModelPart, ServerPart
 from rondo.jobs.placed import Placed
@@ -58,11 +59,17 @@ def server_part(mmar: Mmar) -> ServerPart:
     reading = mmar.reading(SERVER)
     values = _rounds(mmar, reading) | {"weigh_by": "steps", "final_validation": not _trains_itself(mmar)}
     values |= _aggregator(root, reading)
-    for which in ("outbound_filters", "inbound_filters"):
-        no_filters(reading.components(root.get(which)), f"server's {which}", mmar.findings)
+    passing(reading.components(root.get("inbound_filters")), mmar.findings)
+    for one in passing(reading.components(root.get("outbound_filters")), mmar.findings):
+        if known_as(one) == "ExcludeVars":
+            mmar.findings.error(
+                "ExcludeVars among the server's outbound_filters: every site is sent the whole model",
+                one.place,
+                "exclude_vars of the aggregator, or a client's outbound_filters, keep tensors as they are",
+            )
     values |= _handlers(mmar, reading.components(root.get("handlers")))
     _generator(root, reading)
-    values |= _seed(mmar)
+    values |= _seed(mmar) | {"own_parts": needs_own_worker(mmar)}
     return decode(ServerPart, values, mmar.place(SERVER, "servers"))
 
 
@@ -111,7 +118,7 @@ def _component(root: Placed, reading: Reading, *keys: str) -> Component:
 def _aggregator(root: Placed, reading: Reading) -> dict[str, Any]:
     made = _component(root, reading, "aggregator")
     if not known_as(made):
-        return {"own_aggregator": True}
+        return {}
     if known_as(made) not in _WEIGHTED:
         raise refused(made, "aggregator", dict.fromkeys(_WEIGHTED))
     kinds: dict[str, Any] = {
@@ -146,12 +153,15 @@ def _weights(made: Component, weights: Mapping[str, Any]) -> dict[str, float]:
 
 def _generator(root: Placed, reading: Reading) -> None:
     made = _component(root, reading, "shareable_generator")
+    if not known_as(made):
+        return
     if known_as(made) != "FullModelShareableGenerator":
         raise refused(made, "shareable_generator", {"FullModelShareableGenerator": None})
     see_args(made, {})
 
 
 def _handlers(mmar: Mmar, handlers: list[Component]) -> dict[str, Any]:
+    """What is chosen by handlers; those of the MMAR's own are run elsewhere."""
     values: dict[str, Any] = {}
     for one in handlers:
         match known_as(one):
@@ -159,6 +169,8 @@ def _handlers(mmar: Mmar, handlers: list[Component]) -> dict[str, Any]:
                 values = _selection(mmar, one)
             case "FLContextInfoHandler":
                 mmar.findings.warn("FLContextInfoHandler: the run's events say what it said", one.place)
+            case "":  # of one's own
+                continue
             case _:
                 raise refused(one, "handler", {_SELECTOR: None})
     return values
@@ -204,8 +216,13 @@ def _seed(mmar: Mmar) -> dict[str, Any]:
 
 
 def model_part(mmar: Mmar) -> ModelPart:
-    """MMAR_CKPT of environment.json, else the model of the persistor (spec 4.3), which a worker makes."""
+    """MMAR_CKPT of environment.json, else the model of the persistor (spec 4.3), which a worker makes.
+
+    A persistor of the MMAR's own decides alone what it loads, and which files it writes.
+    """
     made = _component(mmar.files[SERVER], mmar.reading(SERVER), "model_persistor", "persistor")
+    if not known_as(made):
+        return ModelPart(trainer=True)
     if known_as(made) != "PTFileModelPersistor":
         raise refused(made, "model_persistor", {"PTFileModelPersistor": None})
     kinds: dict[str, Any] = {"exclude_vars": str, "model": Component, "source_ckpt_file_full_name": str}

@@ -66,7 +66,7 @@ def check_choices(job: Job) -> None:
         )
     for wanted, makes, where in (
         (job.model.trainer, "first_model", f"{FILE} [model] trainer"),
-        (job.server.own_aggregator, "aggregate", f"{FILE} [server] own_aggregator"),
+        (job.server.own_parts, "serve", f"{FILE} [server] own_parts"),
     ):
         if wanted and not hasattr(trainer, makes):
             raise BadInput(f"the trainer {job.client.trainer.name} makes none", where=where)

@@ -11,17 +11,18 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from rondo.jobs._mmar_client import TRAINER, client_part, own_parts, participates
+from rondo.jobs._mmar_client import TRAINER, client_part, participates
 from rondo.jobs._mmar_files import CLIENT, CUSTOM, ENVIRONMENT, LOG, SERVER, TRAIN, VALIDATION, Mmar, open_mmar
-from rondo.jobs._mmar_filters import known_as
+from rondo.jobs._mmar_filters import as_choice, known_as
+from rondo.jobs._mmar_own import own_at_server, own_parts
 from rondo.jobs._mmar_server import key_metric, model_part, server_name, server_part
 from rondo.jobs.datalist import check_label_format, check_lists
 from rondo.jobs.parts import Job
 
 __all__ = [
-    "CLIENT", "CUSTOM", "ENVIRONMENT", "MARKS", "SERVER", "TRAIN", "TRAINER", "Mmar", "brings_datalist",
-    "check_label_format", "check_lists", "key_metric", "known_as", "look_at", "open_mmar", "own_parts", "participates",
-    "read_mmar",
+    "CLIENT", "CUSTOM", "ENVIRONMENT", "MARKS", "SERVER", "TRAIN", "TRAINER", "Mmar", "as_choice",
+    "brings_datalist", "check_label_format", "check_lists", "key_metric", "known_as", "look_at", "open_mmar",
+    "own_at_server", "own_parts", "participates", "read_mmar",
 ]  # fmt: skip
 
 MARKS = (SERVER, CLIENT, TRAIN)

@@ -97,8 +97,8 @@ class ServerPart(Options, frozen=True):
     sites' updates are kept. ``exclude_vars``: a regular expression; tensors in whose names it is found keep the
     values that they began with. ``weights_scale``: ``aggregation_weights`` do not share out the mean, each scales
     what its site sent (the literal form of Clara, which rescales the model where they are not 1 on average).
-    ``own_aggregator``: the trainer brings the job's own (MMARs only). In cross-site validation a site has
-    ``submit_model_timeout`` to send its best model, and ``validation_timeout`` to validate each one.
+    ``own_parts``: the trainer brings components of the job's own for the server (MMARs only). In cross-site validation
+    a site has ``submit_model_timeout`` to send its best model, and ``validation_timeout`` to validate each one.
     """
 
     num_rounds: int
@@ -110,7 +110,7 @@ class ServerPart(Options, frozen=True):
     aggregator: Choice = Choice(name="mean")
     aggregation_weights: dict[str, float] = msgspec.field(default_factory=dict)
     weights_scale: bool = False
-    own_aggregator: bool = False
+    own_parts: bool = False
     exclude_vars: str = ""
     weigh_by: WeighBy = "samples"
     best_metric: str = ""

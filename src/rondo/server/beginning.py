@@ -12,6 +12,7 @@ from rondo.jobs.task import derive_seed
 from rondo.ledger import models as model_rows
 from rondo.ledger import runs as rows
 from rondo.ledger.runs import Run
+from rondo.server.crew import OwnParts
 from rondo.server.models import Models
 from rondo.server.recoding import recoding
 from rondo.server.store import Store
@@ -21,13 +22,23 @@ from rondo.worker.host import WorkerSpec, open_worker
 T = TypeVar("T")
 
 
-async def first_model(store: Store, run: Run, job: Job, code: Path) -> None:
-    """See that the run has the model its first round starts from; user code in ``code`` may make it.
+async def first_model(store: Store, run: Run, job: Job, code: Path, own: OwnParts | None) -> None:
+    """See that the run has the model its first round starts from; user code in ``code`` may make it, or what the job
+    brings of its ``own`` for the server.
 
     Raises ``TaskFailed`` from that code, ``RunAborted`` where somebody ends the run meanwhile, ``MachineFault``.
     """
     if await store.read(model_rows.last, run.id) is not None:
         return
+    log = store.run_folder(run.number) / "server_worker.log"
+    beginning = own.load() if own is not None and job.model.trainer else _first_file(store, run, job, code)
+    file = await _unless_aborted(store, run, beginning)
+    async with recoding(store, run, job, log, own) as coding:  # not where user code has run
+        made = await _unless_aborted(store, run, coding.made(file, run.start_round))
+    await Models(store, run, job).begin(made, job.model.file or job.model.function or job.client.trainer.name)
+
+
+async def _first_file(store: Store, run: Run, job: Job, code: Path) -> FileInfo:
     out, log = store.spool / f".first-{run.id}", store.run_folder(run.number) / "server_worker.log"
     request: dict[str, Any] = {"do": "init", "seed": derive_seed(run.seed, "model"), "out": str(out)}
     if job.model.file:
@@ -38,11 +49,8 @@ async def first_model(store: Store, run: Run, job: Job, code: Path) -> None:
     else:
         request |= {"function": job.model.function, "args": dict(job.model.args)}
     async with open_worker(WorkerSpec("init", code=code, log=log, tag="server")) as worker:
-        answer = await _unless_aborted(store, run, worker.ask(request, None))
-    file = FileInfo(out, answer["digest"], answer["size"])
-    async with recoding(store, run, job, log) as coding:  # not where user code has run
-        made = await _unless_aborted(store, run, coding.made(file))
-    await Models(store, run, job).begin(made, job.model.file or job.model.function or job.client.trainer.name)
+        answer = await worker.ask(request, None)
+    return FileInfo(out, answer["digest"], answer["size"])
 
 
 async def together(*works: Coroutine[Any, Any, Any]) -> None:

@@ -20,6 +20,7 @@ from rondo.blobs.seam import BlobStore
 from rondo.jobs.job import Job
 from rondo.ledger.rounds import Contribution
 from rondo.ledger.runs import Run
+from rondo.server.crew import OwnParts
 from rondo.server.store import Store
 from rondo.tensors.digest import FileInfo
 from rondo.worker.host import Worker, WorkerSpec, open_worker
@@ -43,9 +44,10 @@ class Made:
 class Recoding:
     """The codecs of one run. Without them everything stays as it is, and no worker is asked."""
 
-    def __init__(self, store: Store, run: Run, job: Job, worker: Worker | None) -> None:
+    def __init__(self, store: Store, run: Run, job: Job, worker: Worker | None, own: OwnParts | None = None) -> None:
         self._store = store
         self._worker = worker
+        self._own = own
         self._folder = store.spool / f".plain-{run.id}"
         self._coded = store.spool / f".coded-{run.id}"
         self._codecs = {
@@ -68,8 +70,13 @@ class Recoding:
         finally:
             await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
-    async def made(self, model: FileInfo) -> Made:
-        """The model with what clients are sent for it."""
+    async def made(self, model: FileInfo, round_number: int = 0) -> Made:
+        """The model with what clients are sent for it in this round: what components of the job's own make of it, too.
+
+        (Such a job has no codecs.)
+        """
+        if self._own is not None:
+            return Made(model, await self._own.sent(model, round_number), self._codecs)
         if "down" not in self._codecs:
             return Made(model, model, self._codecs)
         self._store.room.need(model.size, "the coded model")
@@ -83,10 +90,10 @@ class Recoding:
 
 
 @asynccontextmanager
-async def recoding(store: Store, run: Run, job: Job, log: Path) -> AsyncIterator[Recoding]:
+async def recoding(store: Store, run: Run, job: Job, log: Path, own: OwnParts | None) -> AsyncIterator[Recoding]:
     """Before there is a worker that folds: with one of its own, where there is anything to code."""
     if job.transfer.chosen["down"] is None:
-        yield Recoding(store, run, job, None)
+        yield Recoding(store, run, job, None, own)
         return
     async with open_worker(WorkerSpec("fold", log=log, tag="server")) as worker:
         yield Recoding(store, run, job, worker)

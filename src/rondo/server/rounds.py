@@ -22,8 +22,8 @@ from rondo.rounds import events as e
 from rondo.rounds.orders import TRAINING, failure
 from rondo.rounds.round import Plan, Round, Waiting
 from rondo.rounds.workflow import Step
-from rondo.server.aggregating import own_folded
 from rondo.server.checkpoints import write_checkpoints
+from rondo.server.crew import Crew
 from rondo.server.ending import see_no_machine_fault
 from rondo.server.folded import Folded, made_for
 from rondo.server.keeping import drop_updates, keep_updates
@@ -32,7 +32,6 @@ from rondo.server.models import Models
 from rondo.server.recoding import Made, Recoding
 from rondo.server.store import Store
 from rondo.server.weighing import weighed
-from rondo.worker.host import Worker
 
 log = logging.getLogger("rondo.rounds")
 
@@ -137,16 +136,16 @@ class Conductor:
 class TrainingRound:
     """One train or validate round of one run; killed and played again, it goes on where it was."""
 
-    def __init__(self, store: Store, run: Run, job: Job, worker: Worker, step: Step) -> None:
+    def __init__(self, store: Store, run: Run, job: Job, crew: Crew, step: Step) -> None:
         self._store = store
         self._run = run
         self._job = job
-        self._worker = worker
+        self._crew = crew
         self._models = Models(store, run, job)
         self._step = step
         self._key: Key = (run.id, step.round, step.task)
         self._updates: Sequence[Contribution] = ()
-        self._recoding = Recoding(store, run, job, worker)
+        self._recoding = Recoding(store, run, job, crew.fold, crew.own)
         self._folded: Folded | None = None
         self._made: Made | None = None
 
@@ -191,7 +190,7 @@ class TrainingRound:
             if self._step.task == "train":
                 await self._store.record(self._run.id, "round_folding", {"round": self._step.round})
                 self._folded = await self._fold_files()
-                self._made = await self._recoding.made(self._folded.model)
+                self._made = await self._recoding.made(self._folded.model, self._step.round + 1)
             return e.Folded()
         except RondoError as error:
             see_no_machine_fault(error)
@@ -207,13 +206,13 @@ class TrainingRound:
             updates = weighed(server, self._updates, paths)
             request = {"do": "fold", "contributions": updates, "rule": rule, "exclude_vars": server.exclude_vars}
             request |= made_for(self._store, self._run.id, model)
-            if server.own_aggregator:
-                return await own_folded(self._store, self._run, self._job, self._worker, self._updates, request)
-            return Folded.of(await self._worker.ask(request, None))
+            if self._crew.own is not None:
+                return await self._crew.own.folded(self._crew.fold, self._updates, request)
+            return Folded.of(await self._crew.fold.ask(request, None))
 
     async def commit(self) -> None:
         await self._commit()
-        await write_checkpoints(self._store, self._run, self._job, self._worker)
+        await write_checkpoints(self._store, self._run, self._job, self._crew.fold)
 
     async def _commit(self) -> None:
         folder = self._store.run_folder(self._run.number)

@@ -26,6 +26,7 @@ from rondo.rounds.round import Round, State
 from rondo.rounds.workflow import Step, Workflow
 from rondo.server.beginning import first_model, together
 from rondo.server.checkpoints import write_checkpoints
+from rondo.server.crew import Crew, open_crew
 from rondo.server.crossing import CrossRound, cross_rounds, cross_step
 from rondo.server.dispatch import Dispatch, join, open_to, welcoming
 from rondo.server.ending import ended_by
@@ -35,7 +36,6 @@ from rondo.server.rights import Rights
 from rondo.server.rounds import Conductor, Mailbox, TrainingRound
 from rondo.server.store import Store
 from rondo.server.sweeping import sweep_after
-from rondo.worker.host import Worker, WorkerSpec, open_worker
 
 log = logging.getLogger("rondo.runs")
 
@@ -146,26 +146,26 @@ class Runs:
                 text = f"nothing to do: start_round {run.start_round}, num_rounds {run.num_rounds} (an absolute end)"
                 await self._store.record(run.id, "nothing_to_do", {"text": text})
             return
-        async with open_worker(WorkerSpec("fold", log=folder / "server_worker.log", tag="server")) as worker:
-            ready = worker.ask({"do": "open", "kind": "fold"})
-            await together(self._dispatch(run, job), first_model(self._store, run, job, code), ready)
-            await self._rounds(run, job, worker, step)
+        async with open_crew(self._store, run, job) as crew:
+            ready = crew.fold.ask({"do": "open", "kind": "fold"})
+            await together(self._dispatch(run, job), first_model(self._store, run, job, code, crew.own), ready)
+            await self._rounds(run, job, crew, step)
 
     async def _nothing_left(self, run: Run, job: Job) -> bool:
         """Whether there is no cross-site validation to do; a model that was brought along is there only later."""
         begins = job.evaluation is not None and await self._store.read(model_rows.last, run.id) is None
         return not begins and (await self._store.read(cross_step, run)).task == "finish"
 
-    async def _rounds(self, run: Run, job: Job, worker: Worker, step: Step) -> None:
+    async def _rounds(self, run: Run, job: Job, crew: Crew, step: Step) -> None:
         workflow = Workflow(run.start_round, run.num_rounds, job.server.final_validation)
         while step.task != "finish":
             if step.task == "validate":
                 await self._advance(run, "validating")
-            await self._conduct(run, TrainingRound(self._store, run, job, worker, step))
+            await self._conduct(run, TrainingRound(self._store, run, job, crew, step))
             if self.round is not None and self.round.state is State.LEFT:
                 break
             step = workflow.after(step)
-        await cross_rounds(self._store, run, job, worker, partial(self._conduct, run))
+        await cross_rounds(self._store, run, job, crew.fold, partial(self._conduct, run))
 
     async def _conduct(self, run: Run, stage: Dispatch | TrainingRound | CrossRound) -> None:
         """What was told until now is in the ledger, which the stage reads: a late note of another stage is gone."""

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ast
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from rondo.base.errors import BadInput
-from rondo.base.options import nearest
+from rondo.base.options import decode, nearest
+from rondo.base.rooms import pick
 from rondo.jobs.components import Code, Component
 from rondo.jobs.findings import Finding, Findings
-from rondo.jobs.mmar import CLIENT, CUSTOM, SERVER, TRAIN, known_as, open_mmar, own_parts
+from rondo.jobs.mmar import CLIENT, CUSTOM, SERVER, TRAIN, as_choice, known_as, open_mmar, own_at_server, own_parts
 from rondo.jobs.placed import Placed
 from rondo.trainers._mmar_sections import NAMES
 from rondo.trainers._mmar_wiring import LISTS, METRICS, ROLES, Wiring
@@ -46,17 +47,27 @@ def findings(folder: Path, given: Mapping[str, Any]) -> list[Finding]:
 
 
 def _check_server(wiring: Wiring, found: Findings) -> None:
-    """The model that the persistor makes, and an aggregator of the MMAR's own."""
+    """The model that the persistor makes, and what is of the MMAR's own."""
     for key in ("model_persistor", "persistor"):
         with found.collecting():
             made = wiring.sections.single("", key)
-            model = made.args.get("model") if made is not None else None
+            model = made.args.get("model") if made is not None and known_as(made) else None
             if isinstance(model, Component):
                 _check_component(wiring, model, ("model", "", ""), found)
-    with found.collecting():
-        aggregator = wiring.sections.single("", "aggregator")
-        if aggregator is not None and not known_as(aggregator):
-            _check_own(aggregator, wiring.sections.mmar.folder / CUSTOM)
+    for own in own_at_server(wiring.sections.mmar):
+        with found.collecting():
+            _check_own(own, wiring.sections.mmar.folder / CUSTOM)
+    for key in ("inbound_filters", "outbound_filters"):
+        with found.collecting():
+            _check_filters(wiring.sections.listed("", key))
+
+
+def _check_filters(listed: Iterable[Component]) -> None:
+    """Rondo's filters take these options. Raises ``BadInput`` at the place of one that does not."""
+    for one in listed:
+        choice = as_choice(one, Findings()) if known_as(one) else None
+        if choice is not None:
+            decode(pick("rondo.filters", choice.name).Options, choice.options, choice.place)
 
 
 def _check(wiring: Wiring, found: Findings) -> None:

@@ -10,22 +10,23 @@ validation config says (Clara's ClientValidator).
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rondo.base.errors import BadInput
 from rondo.base.options import Options as BaseOptions
-from rondo.jobs.mmar import CUSTOM, SERVER, TRAIN, Mmar, check_label_format, participates
+from rondo.jobs.mmar import CUSTOM, TRAIN, Mmar, participates
 from rondo.jobs.task import Site, Task, Update
-from rondo.trainers._mmar_aggregate import OwnAggregator
 from rondo.trainers._mmar_best import BestLocal
 from rondo.trainers._mmar_check import findings
 from rondo.trainers._mmar_classes import use_custom
+from rondo.trainers._mmar_first import make_first
 from rondo.trainers._mmar_memory import Memory
 from rondo.trainers._mmar_own import OwnParts, OwnTrainer
 from rondo.trainers._mmar_place import Told, open_at
+from rondo.trainers._mmar_server import OwnServer
 from rondo.trainers._mmar_wiring import METRICS, Wiring
 from rondo.trainers.seam import Model, scalars
 
@@ -186,22 +187,12 @@ def first_model(options: Options, code: Path) -> Any:
 
     Raises ``BadInput`` at its place, or where classification has no sound DATASET_JSON.
     """
-    told = Told()
-    mmar = open_at(None, told, code)
-    check_label_format(mmar, outside=True)
-    use_custom(code / CUSTOM)
-    key = "model_persistor" if mmar.files[SERVER].get("model_persistor") else "persistor"
-    wiring = Wiring(mmar, SERVER, importlib.import_module("torch").device("cpu"), told)
-    persistor = wiring.sections.single("", key)
-    assert persistor is not None  # the reader has seen it
-    return wiring.make(persistor.args["model"], "model", "")
+    return make_first(code)
 
 
-def aggregate(
-    code: Path, round_number: int, base: Path, updates: Sequence[Mapping[str, Any]]
-) -> tuple[dict[str, Any], list[str]]:
-    """What the MMAR's own aggregator makes of ``updates`` to the model ``base``, and whose it accepted."""
-    return OwnAggregator(code, round_number).result(base, updates)
+def serve(code: Path, rounds: int) -> OwnServer:
+    """The server's components of the MMAR's own, for a run whose rounds end before ``rounds``."""
+    return OwnServer(code, rounds)
 
 
 def check(code: Path, given: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -47,6 +47,7 @@ class Child:
         self._channel, self._code = channel, code
         self._site: Site | None = None
         self._trainer: Any = None
+        self._own: Any = None
         api.connect(None, channel.progress)
 
     def serve(self) -> int:
@@ -72,12 +73,17 @@ class Child:
                 return status
             case "open" if request["kind"] == "train":
                 return self._open_trainer(request)
+            case "open" if request["kind"] == "own":
+                self._own = _lazy("own").Own(request)
+                return {"say": "ready"}
             case "open":
                 _lazy("work").prepare(request)
                 return {"say": "ready"}
             case ("train" | "validate" | "collect") as work if self._trainer is not None:
                 return {"say": "done", **getattr(_lazy("tasks"), work)(self._trainer, request, self._site)}
-            case ("init" | "aggregate" | "check" | "checkpoint" | "fold" | "filter" | "encode" | "decode") as work:
+            case ("load" | "send" | "aggregate" | "persist") as work if self._own is not None:
+                return {"say": "done", **getattr(self._own, work)(request, self._channel.progress)}
+            case ("init" | "check" | "checkpoint" | "fold" | "filter" | "encode" | "decode") as work:
                 return {"say": "done", **getattr(_lazy("work"), work)(request, self._channel.progress)}
             case unknown:
                 raise ValueError(f"this worker cannot {unknown!r}")

@@ -33,7 +33,7 @@ class WorkerSpec:
     ``sandbox``: what it sees of this machine, None: all that its user sees.
     """
 
-    purpose: Literal["train", "fold", "filter", "init"]
+    purpose: Literal["train", "fold", "filter", "init", "own"]
     log: Path
     tag: str
     code: Path | None = None

@@ -53,14 +53,14 @@ def init(request: Request, _: Tell) -> dict[str, Any]:
     if not request.get("file"):
         model = _made(request)
         tensors = model.state_dict() if hasattr(model, "state_dict") else model
-        return _described(write_tensors(tensors, out, where=request.get("function") or "the first model"))
+        return described(write_tensors(tensors, out, where=request.get("function") or "the first model"))
     file = Path(request["file"])
     if not file.is_file():
         raise BadInput("there is no such file to begin with", where=str(file), hint="it was written by an earlier run?")
     if file.suffix != ".safetensors":
-        return _described(write_tensors(_checkpoint(file), out, where=file.name))
+        return described(write_tensors(_checkpoint(file), out, where=file.name))
     with TensorFile(file) as given:
-        return _described(write_tensors(given, out, model=given.layout, where=file.name))
+        return described(write_tensors(given, out, model=given.layout, where=file.name))
 
 
 def _made(request: Request) -> Any:
@@ -78,15 +78,6 @@ def checkpoint(request: Request, _: Tell) -> dict[str, Any]:
     """Write the model file ``source`` as the PyTorch checkpoint ``out``, with what is ``beside`` the model in it."""
     write_checkpoint(Path(request["source"]), Path(request["out"]), request["beside"])
     return {}
-
-
-def aggregate(request: Request, _: Tell) -> dict[str, Any]:
-    """What the job's own aggregator makes of the contributions, as new weights in the file ``out``."""
-    module = rooms.pick("rondo.trainers", request["trainer"]["name"])
-    base = Path(request["base"])
-    made, accepted = module.aggregate(Path(request["code"]), request["round"], base, request["contributions"])
-    write_tensors(made, Path(request["out"]), model=read_layout(base), where="aggregator")
-    return {"accepted": accepted}
 
 
 def check(request: Request, _: Tell) -> dict[str, Any]:
@@ -131,8 +122,8 @@ def fold(request: Request, tell: Tell) -> dict[str, Any]:
             each=SideBySide(threads) if threads > 1 else folding.one_by_one,
         ),
     )
-    remembered = _described(folded.memory) if folded.memory else None
-    return {**_described(folded.model), "memory": remembered, "weights": dict(folded.weights)}
+    remembered = described(folded.memory) if folded.memory else None
+    return {**described(folded.model), "memory": remembered, "weights": dict(folded.weights)}
 
 
 def _matching(model: Path, pattern: str) -> frozenset[str]:
@@ -155,7 +146,7 @@ def filter(request: Request, _: Tell) -> dict[str, Any]:
         Path(request["update"]), request["kind"], frozenset(request["omitted"]), float(request["steps"])
     )
     result = chain.run_chain(Path(request["model"]), update, filters, int(request["seed"]), Path(request["out"]))
-    return {**_described(result.file), "kind": result.kind, "omitted": sorted(result.omitted)}
+    return {**described(result.file), "kind": result.kind, "omitted": sorted(result.omitted)}
 
 
 def encode(request: Request, _: Tell) -> dict[str, Any]:
@@ -167,18 +158,19 @@ def encode(request: Request, _: Tell) -> dict[str, Any]:
     if codec.feedback:
         before = Path(request["before"]) if request["before"] else None
         feedback = coding.Feedback(before, Path(request["after"]))
-    return _described(coding.encode(codec, Path(request["source"]), Path(request["out"]), feedback))
+    return described(coding.encode(codec, Path(request["source"]), Path(request["out"]), feedback))
 
 
 def decode(request: Request, _: Tell) -> dict[str, Any]:
     """Decode the file ``source`` into ``out``."""
     coding = importlib.import_module(_CODING)
-    return _described(coding.decode(_codec(request["codec"]), Path(request["source"]), Path(request["out"])))
+    return described(coding.decode(_codec(request["codec"]), Path(request["source"]), Path(request["out"])))
 
 
 def _codec(choice: Mapping[str, Any]) -> Any:
     return importlib.import_module(_CODEC).build_codec(choice["name"], choice["options"])
 
 
-def _described(file: FileInfo) -> dict[str, Any]:
+def described(file: FileInfo) -> dict[str, Any]:
+    """A file as answers tell of it."""
     return {"path": str(file.path), "digest": file.digest, "size": file.size}

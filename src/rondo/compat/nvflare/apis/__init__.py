@@ -1,5 +1,8 @@
 """What code written for Clara subclasses and asks for."""
 
+from .model import Model
+from .model_persistor import ModelPersistor
+from .shareable_generator import ShareableGenerator
 from .trainer import Trainer
 
-__all__ = ["Trainer"]
+__all__ = ["Model", "ModelPersistor", "ShareableGenerator", "Trainer"]
