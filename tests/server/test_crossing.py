@@ -11,6 +11,7 @@ from rondo.ledger import rounds, runs
 from rondo.rounds import events as e
 from rondo.rounds.round import State
 from rondo.rounds.workflow import Step
+from rondo.server.crew import Crew
 from rondo.server.rounds import TrainingRound
 from rondo.worker.host import WorkerSpec, open_worker
 from tests.real.world import write_job
@@ -33,7 +34,7 @@ async def test_a_round_that_was_left_stays_left(state: str, tmp_path: Path) -> N
         await made.store.do(runs.set_participant, (run, "a"), state, 2.0)
         await made.store.do(rounds.open_round, (run, 1, "train"), 1, 3.0)
         await made.store.do(rounds.end_round, (run, 1, "train"), "failed", 4.0)
-        stage = TrainingRound(made.store, row, read_job(job), worker, Step("train", 1, 1))
+        stage = TrainingRound(made.store, row, read_job(job), Crew(worker, None), Step("train", 1, 1))
         round_, news = await stage.open()
         commands = [command for event in news for command in round_.handle(event)]
         assert (commands, round_.state) == ([e.Leave()], State.LEFT)

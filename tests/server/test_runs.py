@@ -18,6 +18,7 @@ from rondo.pki.kit import Kit
 from rondo.rounds import events as e
 from rondo.rounds.round import Plan, Round, Waiting
 from rondo.rounds.workflow import Step
+from rondo.server.crew import Crew
 from rondo.server.models import Models
 from rondo.server.recoding import Made
 from rondo.server.rounds import Conductor, Mailbox, TrainingRound
@@ -112,7 +113,7 @@ async def opened(made: House, run: int, job: Path, step: Step) -> list[e.Event]:
     row = await made.store.read(runs.get, run)
     assert row is not None
     async with open_worker(WorkerSpec("fold", log=made.store.folder / "worker.log", tag="server")) as worker:
-        stage = TrainingRound(made.store, row, read_job(job), worker, step)
+        stage = TrainingRound(made.store, row, read_job(job), Crew(worker, None), step)
         return (await stage.open())[1]
 
 
@@ -193,7 +194,7 @@ async def test_updates_are_kept_for_as_many_rounds_as_the_job_says(tmp_path: Pat
         async with open_worker(WorkerSpec("fold", log=tmp_path / "worker.log", tag="server")) as worker:
             await worker.ask({"do": "open", "kind": "fold"})
             for number in range(3):
-                stage = TrainingRound(made.store, row, read_job(job), worker, Step("train", number, number))
+                stage = TrainingRound(made.store, row, read_job(job), Crew(worker, None), Step("train", number, number))
                 await stage.open()
                 file = write_tensors(tmp_path / "update", {"w": np.full(3, number, np.float32)})
                 spooled = made.store.upload("a", file.digest)
