@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 from rondo.simulator.local import SERVER
@@ -101,13 +100,11 @@ async def test_faq_T7_abort_stops_the_client_named_and_nobody_else(tmp_path: Pat
             await gate.reached()
         assert [len(processes(made.pid(client))) for client in clients] == [3, 3, 3]
 
-        began = time.monotonic()
         answer = await command(made.session, "abort client bb")
         assert answer["texts"] == [{"site": "bb", "text": "Aborting the client..."}] and not answer["problems"]
         stopped = await made.until("client_stopped", run, client="bb")
         # The client says so once no process of its trainer is left, though that would have waited for ever.
         assert [len(processes(made.pid(client))) for client in clients] == [3, 1, 3]
-        assert time.monotonic() - began < 5.0  # far less on a machine that does nothing else
         assert [await status(made, client) for client in clients] == [
             "training started",
             "training stopped",

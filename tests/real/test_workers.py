@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from pathlib import Path
 
 import numpy as np
@@ -180,19 +179,18 @@ async def test_a_gigabyte_of_output_harms_nobody(bench: Bench, tmp_path: Path) -
     body = f"rondo.progress(0)\nfor _ in range({size >> 20}): sys.stdout.write('x' * (1 << 20))\nreturn dict(model), 1"
     (tmp_path / "other").mkdir()
     other = Bench(tmp_path / "other")
-    longest, before = 0.0, psutil.Process().memory_info().rss
+    tasks, before = 0, psutil.Process().memory_info().rss
     async with (
         bench.worker(training(body), log_limit=8 << 20) as loud,
         other.worker(training("return dict(model), 1")) as quiet,
     ):
         task = asyncio.create_task(loud.ask(bench.train()))
         while not task.done():
-            began = time.monotonic()
             await quiet.ask(other.train())
-            longest = max(longest, time.monotonic() - began)
+            tasks += 1
         assert (await task)["say"] == "done"
     assert psutil.Process().memory_info().rss - before < 48 << 20
-    assert longest < 5
+    assert tasks > 3, "the loop was busy with the output"
     older = bench.log.with_name("site-1.log.1")
     kept = bench.log.stat().st_size + older.stat().st_size
     assert 8 << 20 <= kept < 17 << 20
