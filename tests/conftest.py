@@ -15,6 +15,10 @@ from tests.traces import Traces, unfinished_tasks
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+# What a person or a build machine may have said about its own terminal, not about those of the tests.
+for _name in ("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "PY_COLORS", "GITHUB_ACTIONS", "TTY_COMPATIBLE"):
+    os.environ.pop(_name, None)
+
 settings.register_profile(
     "rondo",
     derandomize=True,

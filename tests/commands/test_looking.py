@@ -64,6 +64,7 @@ def test_files_and_folders_are_listed(desk: MemoryDesk, tmp_path: Path) -> None:
     assert ls() == names and ls("-a") == [".hidden.txt", *names]
     assert ls("run_1") == ["a.json"] and ls("log.txt run_1") == ["log.txt", "", "run_1:", "a.json"]
     assert ls("-R") == [".:", *names, "", "run_1:", "a.json"]
+    (tmp_path / "log.txt").chmod(0o644)
     os.utime(tmp_path / "server.key", (5e9, 1e9))
     os.utime(tmp_path / "log.txt", (4e9, 2e9))
     for folder in ("run_1", "seats"):

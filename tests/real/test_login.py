@@ -48,6 +48,7 @@ async def test_names_tokens_and_limits(tmp_path: Path) -> None:
     here = world(tmp_path / "w", {"a": None, "bb": None}, absent=("a", "bb"), server={"max_num_clients": 3})
     async with here as made:
         door = Door(made)
+        await command(made.session, "set_timeout 0.5")  # whoever is logged in here answers no command
         async with door.logged_in("a") as first, door.logged_in("a") as second, door.logged_in("bb") as third:
             # Instances are named by the server; each has a token of its own.
             assert list(await sessions(made)) == ["a", "a_1", "bb"]

@@ -140,7 +140,7 @@ async def test_a_client_that_is_silent_is_told_and_does_nothing_later(tmp_path: 
         made.let_look("a", "bb")
         job = gated_job(tmp_path / "study")
         numbers = ("set_run_number 2", "deploy study client", "set_run_number 1", "deploy study server")
-        for line in (f"upload_folder {job}", *numbers, "set_timeout 1"):
+        for line in (f"upload_folder {job}", *numbers, "set_timeout 4"):
             await rows(made, line)
         stopped = psutil.Process(made.pid("a"))
         silent = Problem("No replies (the command was withdrawn)", site="a", code="Unreachable")
@@ -152,13 +152,13 @@ async def test_a_client_that_is_silent_is_told_and_does_nothing_later(tmp_path: 
         assert await shown(made, "pwd a") == str(made.workspaces["a"]), "it has not left"
         stopped.suspend()
         try:
-            assert silent in await rows(made, "delete_run_number 2")  # the first, which reaches it before it wakes
-            told = await rows(made, "sys_info client")
+            # The first reaches it before it wakes.
+            lines = ["delete_run_number 2", "deploy study client", "sys_info client", "cat a log.txt"]
+            lines.append("tail a -f log.txt")
+            deleted, deployed, told, *read = await asyncio.gather(*(rows(made, line) for line in lines))
+            assert silent in deleted and silent in deployed and read == [[silent]] * 2
             assert [row for row in told if isinstance(row, Problem)] == [silent]
             assert [row.text for row in told if isinstance(row, Text)] == ["instance:bb"]
-            for line in ("cat a log.txt", "tail a -f log.txt"):
-                assert await rows(made, line) == [silent]
-            assert silent in await rows(made, "deploy study client")
         finally:
             stopped.resume()
         await rows(made, "set_timeout 30")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import sys
 from pathlib import Path
@@ -90,12 +91,13 @@ async def test_faq_T8_a_silent_client_costs_the_timeout_and_a_command_is_never_c
     async with world(tmp_path / "w", {"a": None, "bb": None}) as made:
         await command(made.session, f"upload_folder {gated_job(tmp_path / 'job')}")
         await command(made.session, "set_run_number 1")
-        assert texts(await command(made.session, "set_timeout 2")) == ["admin command timeout has been set to: 2"]
+        assert texts(await command(made.session, "set_timeout 5")) == ["admin command timeout has been set to: 5"]
         stopped = psutil.Process(made.pid("a"))
         stopped.send_signal(signal.SIGSTOP)
         try:
-            for line in ("check_status client", "deploy job client", "shutdown client a"):
-                answer = await command(made.session, line)
+            lines = ("check_status client", "deploy job client", "shutdown client a")
+            answers = await asyncio.gather(*(command(made.session, line) for line in lines))
+            for line, answer in zip(lines, answers, strict=True):
                 (problem,) = answer["problems"]
                 assert (problem["site"], problem["error"]) == ("a", "No replies (the command was withdrawn)"), line
                 assert line.endswith("a") or texts(answer, "bb")  # for that client alone
