@@ -47,6 +47,7 @@ LAST_RESORTS: dict[str, str] = {
     "src/rondo/worker/program.py": "the user's program ends there",
     "src/rondo/server/runs.py": "one run ends there with the traceback; the server goes on",
     "src/rondo/server/rounds.py": "the task that folds ends there; what ended it goes on in the one that waits for it",
+    "src/rondo/ledger/thread.py": "what was asked of it ends there; what ended it goes on in the one that waits",
     "src/rondo/net/calls.py": "one call ends there with a number for the log; the server goes on",
 }
 

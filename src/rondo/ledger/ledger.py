@@ -6,9 +6,8 @@ Operations are plain functions ``(tx, ...) -> value`` in the modules beside this
 
 from __future__ import annotations
 
-import asyncio
+import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -18,6 +17,7 @@ from sqlalchemy.pool import SingletonThreadPool
 
 from rondo.base.errors import BadInput, Conflict, LedgerBusy, NoSpace, RondoError
 from rondo.ledger import tables
+from rondo.ledger.thread import OneThread
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,17 +44,16 @@ class Ledger:
 
     def __init__(self, url: str, busy_seconds: float = BUSY_SECONDS, *, durable: bool = False) -> None:
         self._held = False
+        self._patience = busy_seconds
         try:
-            self._engine = _engine(
-                url, lambda: min(busy_seconds, HELD_SECONDS) if self._held else busy_seconds, durable=durable
-            )
+            self._engine = _engine(url, busy_seconds, durable=durable)
         except (ArgumentError, ImportError) as error:
             raise BadInput(
                 f"cannot talk to such a ledger: {error}", hint="see the URLs and drivers of SQLAlchemy"
             ) from None
         self._where = self._engine.url.render_as_string(hide_password=True)
         self._connection: Connection | None = None  # of the thread: checking one out costs more than what it then does
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+        self._thread = OneThread("ledger")
 
     async def __aenter__(self) -> Ledger:
         try:
@@ -72,8 +71,8 @@ class Ledger:
             self._put_back()
             self._engine.dispose()
 
-        await asyncio.get_running_loop().run_in_executor(self._thread, close)
-        self._thread.shutdown(wait=True)
+        await self._thread.run(close)
+        self._thread.close()
 
     async def do(self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``operation`` in one transaction: all of it is committed, or nothing is."""
@@ -82,8 +81,9 @@ class Ledger:
             try:
                 if self._connection is None:
                     self._connection = self._engine.connect()
+                if self._connection.dialect.name == "sqlite":
+                    return self._in_sqlite(self._connection, lambda tx: operation(tx, *args, **kwargs))
                 with self._connection.begin():
-                    self._held = False
                     return operation(self._connection, *args, **kwargs)
             except DBAPIError as error:
                 self._put_back()
@@ -91,7 +91,24 @@ class Ledger:
                 self._held = isinstance(wrapped, LedgerBusy)
                 raise wrapped from error
 
-        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(self._thread, transaction))
+        return await self._thread.run(transaction)
+
+    def _in_sqlite(self, tx: Tx, operation: Callable[[Tx], T]) -> T:
+        """The transaction around ``operation``, by the driver itself: SQLAlchemy's takes longer than most of them."""
+        milliseconds = round(1000 * (min(self._patience, HELD_SECONDS) if self._held else self._patience))
+        if tx.info.get("busy_timeout") != milliseconds:
+            _say(tx, f"PRAGMA busy_timeout={milliseconds}")
+            tx.info["busy_timeout"] = milliseconds
+        _say(tx, "BEGIN IMMEDIATE")
+        self._held = False
+        try:
+            value = operation(tx)
+            _say(tx, "COMMIT")
+        except BaseException:
+            if _driver(tx).in_transaction:  # some errors end it by themselves
+                _say(tx, "ROLLBACK")
+            raise
+        return value
 
     def _put_back(self) -> None:
         """The next transaction asks the pool again, which knows whether the connection still lives."""
@@ -104,28 +121,36 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-def _engine(url: str, patience: Callable[[], float], *, durable: bool) -> Engine:
-    """``patience``: seconds that the next transaction waits for whoever holds the database."""
+def _engine(url: str, patience: float, *, durable: bool) -> Engine:
     if not url.startswith("sqlite"):
         return create_engine(url, pool_size=1, max_overflow=0)
-    engine = create_engine(url, connect_args={"timeout": patience()}, poolclass=SingletonThreadPool)
+    engine = create_engine(
+        url,
+        connect_args={"timeout": patience},
+        isolation_level="AUTOCOMMIT",  # we begin and commit ourselves
+        poolclass=SingletonThreadPool,
+    )
 
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: object) -> None:
-        connection.isolation_level = None  # we begin transactions ourselves
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute(f"PRAGMA cache_size=-{PAGES_KIB}")
         connection.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
 
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        milliseconds = round(patience() * 1000)
-        if connection.info.get("busy_timeout") != milliseconds:
-            connection.exec_driver_sql(f"PRAGMA busy_timeout={milliseconds}")
-            connection.info["busy_timeout"] = milliseconds
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
-
     return engine
+
+
+def _driver(tx: Tx) -> sqlite3.Connection:
+    found: Any = tx.connection.dbapi_connection
+    connection: sqlite3.Connection = found
+    return connection
+
+
+def _say(tx: Tx, text: str) -> None:
+    try:
+        _driver(tx).execute(text)
+    except sqlite3.Error as error:
+        raise DBAPIError.instance(text, None, error, sqlite3.Error, dialect=tx.dialect) from error
 
 
 def _wrapped(error: DBAPIError, where: str) -> RondoError:
