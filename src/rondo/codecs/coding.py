@@ -295,4 +295,4 @@ def _most(codec: Codec, dtype: str, count: int) -> int:
 
 def _longest(model: Layout) -> int:
     """Bytes that the layout within a coded file may take: other writers' headers are longer than ours."""
-    return min(MAX_HEADER, 4 * len(header_of(model.schema())) + _SLACK)
+    return min(MAX_HEADER, 4 * model.header_size + _SLACK)

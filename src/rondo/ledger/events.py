@@ -14,6 +14,7 @@ from rondo.ledger.ledger import Tx
 from rondo.ledger.prepared import Prepared
 from rondo.ledger.tables import events, settings
 
+MOST = 500  # that are read at once
 _NOTES = 5000  # of progress, that are looked through for the last one of each client
 
 
@@ -56,7 +57,7 @@ def replace(tx: Tx, now: float, run: int, kind: str, data: Mapping[str, Any], go
     return int(row[0])
 
 
-def after(tx: Tx, number: int, run: int | None = None, limit: int = 500) -> list[Event]:
+def after(tx: Tx, number: int, run: int | None = None, limit: int = MOST) -> list[Event]:
     """Events after ``number``; those of ``run`` with what befell the server and its clients since it began."""
     if run is None:
         return [Event(*row) for row in _AFTER_OF_ALL.rows(tx, after=number, most=limit)]

@@ -50,6 +50,11 @@ class OfferRow:
 
 
 _GET = Prepared(select(models).where(models.c.run == bindparam("run"), models.c.version == bindparam("version")))
+_SENT = Prepared(
+    select(models.c.sent, models.c.sent_size, models.c.codecs).where(
+        models.c.run == bindparam("run"), models.c.version == bindparam("version")
+    )
+)
 _OFFERED = Prepared(select(offers).where(offers.c.upload == bindparam("upload")))
 _DROP = Prepared(delete(offers).where(offers.c.upload == bindparam("of")))
 _PUT = Prepared(insert(offers).values({column.name: bindparam(column.name) for column in offers.c}))
@@ -79,6 +84,12 @@ def add(tx: Tx, model: Model) -> None:
 def get(tx: Tx, run: int, version: int) -> Model | None:
     row = _GET.first(tx, run=run, version=version)
     return Model(*row) if row else None
+
+
+def sent(tx: Tx, run: int, version: int) -> tuple[str, int, Mapping[str, Any]] | None:
+    """Digest and size of the file in which clients get this version, and its codecs by way."""
+    row = _SENT.first(tx, run=run, version=version)
+    return (row[0], row[1], row[2]) if row else None
 
 
 def last(tx: Tx, run: int) -> Model | None:

@@ -146,7 +146,6 @@ def end_round(tx: Tx, key: Key, state: str, now: float) -> None:
 
 def refusal(tx: Tx, run: int, round_number: int, task: str, client: str) -> str:
     """Why a contribution of ``client`` would not count now; "" when it would."""
-    row = get(tx, (run, round_number, task))
     now, part = current(tx, run), participant(tx, run, client)
     if part is None or part.state == "stopped":
         return f"Contribution refused: {client} takes no part in run {run}"
@@ -155,13 +154,14 @@ def refusal(tx: Tx, run: int, round_number: int, task: str, client: str) -> str:
     of = get_run(tx, run)
     if of is None or of.state not in OPEN:
         return f"Contribution refused: run {run} is over"
-    if row is None or now is None:
+    here = now is not None and (now.round, now.task) == (round_number, task)
+    if now is None or not (here or get(tx, (run, round_number, task))):
         return f"Contribution refused: round {round_number} of run {run} is not open"
-    if (now.round, now.task) != (round_number, task):
+    if not here:
         return f"Contribution refused: it is for round {round_number}, the current round is {now.round}"
     if has_answered(tx, (run, round_number, task), client):
         return f"Contribution refused: {client} has already contributed to round {round_number}"
-    if row.state != "open":
+    if now.state != "open":
         return f"Contribution refused: round {round_number} is closed, aggregation has begun"
     return ""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from rondo.codecs.coding import CodedCheck
@@ -15,6 +16,8 @@ from rondo.wire import rondo_pb2 as pb
 HEADER_SLACK = 1 << 20  # bytes by which an update's header may exceed the model's
 
 Check = StreamCheck | CodedCheck
+
+_layout = lru_cache(maxsize=2)(read_layout)  # of files in the blob store: a name there is a content
 
 
 def cannot_count(model: Model, offer: pb.Offer, client: str) -> str:
@@ -31,7 +34,7 @@ def cannot_count(model: Model, offer: pb.Offer, client: str) -> str:
 
 def check_of(model: Model, file: Path, claim: pb.Claim, where: str) -> Check:
     """The check of the update's bytes as they pass. ``file``: that of the model; ``where`` names the update."""
-    expected, omitted, codecs = read_layout(file), frozenset(claim.omitted), _codecs(model, claim)
+    expected, omitted, codecs = _layout(file), frozenset(claim.omitted), _codecs(model, claim)
     if "up" in codecs:
         return CodedCheck(codecs["up"], expected, omitted, where)
     return StreamCheck(expected, omitted, where)

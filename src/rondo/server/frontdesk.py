@@ -95,12 +95,13 @@ class Frontdesk:
                 number = event.number
                 data = msgspec.json.encode(event.data)
                 yield pb.EventRow(number=event.number, at=event.at, run=event.run, kind=event.kind, json=data)
-            if not found and (ended or not follow):
+            if found and (ended or not follow or len(found) == events.MOST):
+                continue  # there may be more
+            if ended or not follow:
                 return
-            if not found:
-                await self._store.bell.wait("events", ticket)
-                await asyncio.sleep(TOGETHER)  # no waiting for anybody: a busy round rings for every update
-                await self._sessions.who(call, "admin")  # it may have been revoked meanwhile
+            await self._store.bell.wait("events", ticket)
+            await asyncio.sleep(TOGETHER)  # no waiting for anybody: a busy round rings for every update
+            await self._sessions.who(call, "admin")  # it may have been revoked meanwhile
 
 
 async def _encoded(rows: AsyncGenerator[Row, None], asked: Asked) -> AsyncGenerator[bytes, None]:

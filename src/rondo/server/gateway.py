@@ -104,7 +104,10 @@ class Gateway:
         session = await self._sessions.who(call, "client", "admin")
         if session.role == "admin":
             await see_allowed(self._store, self._rights, session, Action.VIEW)
-        if not await self._store.do(may_pull, session, request, self._store.clock.now()):
+        may, told = await self._store.read(may_pull, session, request, self._store.clock.now())
+        if told:
+            self._store.bell.ring("events")
+        if not may:
             raise NotFound("this file is not, or no longer, for this client", where=request.file.digest)
         if session.role == "admin" and request.file.place:
             found = chunks_at(self._store.folder, request.file, request.offset)

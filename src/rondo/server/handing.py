@@ -16,11 +16,12 @@ def work_of(tx: Tx, run: runs.Run, this: rounds.RoundRow, client: str) -> pb.Wor
         for tested in crossing.of_round(tx, run.id, this.round):
             work.model.CopyFrom(pb.FileRef(digest=tested.sent, size=tested.sent_size))
         return work if work.model.digest else None
-    model = models.get(tx, this.run, this.version)
-    if model is None:
+    sent = models.sent(tx, this.run, this.version)
+    if sent is None:
         return None
-    work.model.CopyFrom(pb.FileRef(digest=model.sent, size=model.sent_size))
-    if "up" in model.codecs:  # it goes on from what was lost of the update that counted last
+    digest, size, codecs = sent
+    work.model.CopyFrom(pb.FileRef(digest=digest, size=size))
+    if "up" in codecs:  # it goes on from what was lost of the update that counted last
         counted = rounds.last_counted(tx, run.id, client)
         if counted is not None:
             work.counted = counted
@@ -57,19 +58,20 @@ def _of_run(tx: Tx, run: runs.Run, part: runs.Participant, digest: str) -> bool:
     return models.is_kept(tx, run.id, digest) or (part.cross and crossing.under_test(tx, run.id, digest))
 
 
-def may_pull(tx: Tx, session: Session, request: pb.PullRequest, now: float) -> bool:
+def may_pull(tx: Tx, session: Session, request: pb.PullRequest, now: float) -> tuple[bool, bool]:
     """A client may fetch the packages it was given and the models of the run it takes part in, as they are sent.
 
-    What an admin fetches is told in the audit log, and what of code a client does: once, where it begins.
+    What an admin fetches is told in the audit log, and what of code a client does: once, where it begins. Returns
+    whether it may, and whether that was told.
     """
     client, digest = session.instance, request.file.digest
     if session.role == "client":
         engaged = runs.engagement(tx, client)
         if engaged is not None and _of_run(tx, *engaged, digest):
-            return True  # the round's contribution tells of it
+            return True, False  # the round's contribution tells of it
         if not runs.given(tx, client, digest):
-            return False
+            return False, False
     if request.offset == 0:
         action = "package_fetched" if session.role == "client" else "file_fetched"
         audit.tell(tx, entry(now, client, action, " ".join(filter(None, (request.file.place[:200], digest)))))
-    return True
+    return True, request.offset == 0

@@ -97,7 +97,9 @@ class Intake:
                 await self._staging.stage(session, offer, into)
                 return pb.PushReply(accepted=True)
             check = seen or self._check(session, offer.update, model)
-            if seen is None:
+            if offer.file.content:
+                check.feed(offer.file.content)
+            elif seen is None:
                 await asyncio.to_thread(offers.feed, check, into)
             check.finish()
             return await asyncio.shield(self._count(session, offer))  # row and news go together

@@ -10,7 +10,7 @@ from rondo.base.errors import BadInput
 from rondo.tensors.dtypes import Kind, item_size, kind_of, numpy_dtype
 from rondo.tensors.finite import finite_or_raise
 from rondo.tensors.header import MAX_HEADER, PREFIX, header_length
-from rondo.tensors.layout import Layout, Tensor, header_of, parse_header, require_same
+from rondo.tensors.layout import Layout, Tensor, parse_header, require_same
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -34,7 +34,7 @@ class StreamCheck:
         self._expected = expected
         self._omitted = omitted
         self._where = where
-        own = MAX_HEADER if expected is None else 4 * len(header_of(expected.schema())) + _SLACK
+        own = MAX_HEADER if expected is None else 4 * expected.header_size + _SLACK
         self._limit = min(MAX_HEADER, own)
         self._head = bytearray()
         self._length: int | None = None

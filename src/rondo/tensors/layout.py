@@ -83,6 +83,11 @@ class Layout:
         """What the file holds, whatever its order: sorted by name, equal for files that may be folded together."""
         return tuple(sorted(self.specs()))
 
+    @cached_property
+    def header_size(self) -> int:
+        """Bytes of the header that we write for these tensors, with the length before it."""
+        return len(header_of(self.schema()))
+
     def at(self, offset: int) -> Tensor:
         """The tensor that holds the byte at ``offset`` of the file. Raises ``ValueError`` where none does."""
         place = bisect_right(self.tensors, offset, key=lambda tensor: tensor.start) - 1
