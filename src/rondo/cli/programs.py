@@ -47,8 +47,8 @@ def settle() -> None:
     """Before the first thread starts, when all is loaded: what keeps the memory of a program that runs on flat.
 
     A thread keeps the arena that it began with, so one for all has to be said now (see ``one_arena``). And the
-    collector of cycles looks no more at what has been loaded: it would hold the program up for 50 ms each time, and
-    look only after a quarter as much has come since, megabytes of cycles.
+    collector of cycles looks no more at what has been loaded: it would hold the program up for some 50 to 100 ms each
+    time, and look only after a quarter as much has come since, megabytes of cycles.
     """
     one_arena()
     gc.collect()
