@@ -71,7 +71,7 @@ def test_an_exclusion_of_nothing_is_left_out(tmp_path: Path) -> None:
         ({"client client_trainer args local_epochs": "2"}, "ClientTrainer: local_epochs cannot be '2'"),
         ({"client client_trainer args epochs": 2}, "ClientTrainer has no argument 'epochs'"),
         ({"client client_trainer args model_reader_writer name": "HEPTModelReaderWriter"}, "homomorphic encryption"),
-        ({"client client inbound_filters": [{"name": "ExcludeVars"}]}, "among the client's inbound_filters"),
+        ({"client client inbound_filters": [{"name": "HEModelDecryptor"}]}, "homomorphic encryption"),
         ({"client handlers": [{"name": "X"}]}, "no handler 'X'"),
         ({"client cross_site_validation model_validator": {"name": "V"}}, "no model_validator 'V'"),
     ],
@@ -93,8 +93,8 @@ def test_a_client_takes_part_in_cross_site_validation_that_says_so_twice(tmp_pat
     assert [one.options for one in client.cross_filters] == [{"vars": "head"}]
     for key in list(CROSSING)[:2]:
         assert not read_job(make_mmar(tmp_path / key, {**CROSSING, key: False})).client.crosses
-    inbound = {"client cross_site_validation inbound_filters": [{"name": "ExcludeVars"}]}
-    assert "among the inbound_filters of cross_site_validation" in complaint(make_mmar(tmp_path / "b", inbound))
+    inbound = {"client cross_site_validation inbound_filters": [{"name": "HEEvalDecryptor"}]}
+    assert "HEEvalDecryptor: homomorphic encryption" in complaint(make_mmar(tmp_path / "b", inbound))
 
 
 # ---- components and variables ----------------------------------------------------------------------------------------

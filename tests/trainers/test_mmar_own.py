@@ -10,7 +10,6 @@ import pytest
 
 from rondo.base.errors import BadInput
 from rondo.jobs.job import read_job
-from rondo.trainers._mmar_clara import COMPAT
 from rondo.worker.host import TaskFailed, open_worker
 from tests.mmar.folders import make_linear, make_own
 from tests.worker.jobs import Bench
@@ -82,10 +81,3 @@ def test_the_run_knows_that_such_a_trainer_validates_itself(tmp_path: Path) -> N
     behind = [{"name": "PercentilePrivacy"}, {"path": "own.Halved"}]
     with pytest.raises(BadInput, match=r"own\.Halved stands behind a filter of Rondo's"):
         read_job(make_own(tmp_path / "b", {}, {"client client outbound_filters": behind}))
-
-
-def test_every_name_that_published_code_imports_is_there_or_known_not_to_be() -> None:
-    modules = {path.relative_to(COMPAT).with_suffix("").as_posix() for path in COMPAT.rglob("*.py")}
-    wanted = ("trainer", "aggregator", "filter", "event_type", "fl_constant", "fl_context", "shareable", "fl_component")
-    assert {f"nvflare/apis/{name}" for name in wanted} <= modules
-    assert {"nvflare/common/signal", "nvflare/utils/fed_utils", "nvflare/utils/fl_ctx_sanity_check"} <= modules

@@ -9,8 +9,8 @@ from msgspec.structs import replace
 from rondo.base.errors import BadInput
 from rondo.base.options import nearest
 from rondo.jobs._mmar_files import CLIENT, TRAIN, Mmar
-from rondo.jobs._mmar_filters import known_as, no_filters, outgoing, refused, see_args
-from rondo.jobs._mmar_own import own_parts
+from rondo.jobs._mmar_filters import known_as, outgoing, passing, refused, see_args
+from rondo.jobs._mmar_own import needs_own_parts
 from rondo.jobs.components import Component, Reading
 from rondo.jobs.parts import Choice, ClientPart
 from rondo.jobs.placed import Placed
@@ -37,7 +37,7 @@ def client_part(mmar: Mmar) -> ClientPart:
             mmar.findings.collect(refused(one, "handler", {}))
     crossing = _cross_validation(mmar, reading)
     trainer = _trainer(mmar, reading)
-    if own_parts(mmar):
+    if needs_own_parts(mmar):
         trainer = replace(trainer, options={**trainer.options, "own": True})
     crosses = participates(mmar)
     return ClientPart(
@@ -53,7 +53,7 @@ def _filters(mmar: Mmar, reading: Reading, client: Placed) -> list[Choice]:
     for key, node in client.table.items():
         if key not in _IN_CLIENT and key not in _OF_THE_KIT:
             mmar.findings.warn(f"{key!r} is no key of client: left out", node.place, nearest(key, _IN_CLIENT))
-    no_filters(reading.components(client.get("inbound_filters")), "client's inbound_filters", mmar.findings)
+    passing(reading.components(client.get("inbound_filters")), mmar.findings)
     return outgoing(reading.components(client.get("outbound_filters")), mmar.findings)
 
 
@@ -92,15 +92,10 @@ def _cross_validation(mmar: Mmar, reading: Reading) -> list[Choice]:
             mmar.findings.warn(f"{key!r} is no key of cross_site_validation: left out", node.place, nearest(key, known))
     validator = section.get("model_validator")
     made = reading.component(validator) if validator is not None else None
-    if made is not None and known_as(made) != "ClientValidator":
+    if made is not None and known_as(made) not in ("ClientValidator", ""):
         mmar.findings.collect(refused(made, "model_validator", {"ClientValidator": None}))
-    inbound = reading.components(section.get("inbound_filters"))
-    no_filters(inbound, "inbound_filters of cross_site_validation", mmar.findings)
-    listed = reading.components(section.get("outbound_filters"))
-    for one in listed:
-        if not known_as(one):
-            mmar.findings.collect(refused(one, "filter of local models", {}))
-    return outgoing([one for one in listed if known_as(one)], mmar.findings)
+    passing(reading.components(section.get("inbound_filters")), mmar.findings)
+    return outgoing(reading.components(section.get("outbound_filters")), mmar.findings)
 
 
 def participates(mmar: Mmar) -> bool:

@@ -132,13 +132,3 @@ def refused(component: Component, what: str, known: Mapping[str, Any]) -> BadInp
     if name:
         return BadInput(f"no {what} {name!r}", where=where, hint=nearest(name, known))
     return BadInput(f"{component.name!r}: a {what} of one's own is not run here", where=where, hint=nearest("", known))
-
-
-def no_filters(components: list[Component], which: str, findings: Findings) -> None:
-    """``which`` of these lists have nothing that could stand in them here."""
-    for component in components:
-        findings.error(
-            f"{component.short} among the {which}: only a client's outbound_filters are run",
-            component.place,
-            "take it out of the list",
-        )

@@ -29,10 +29,22 @@ def needs_own_worker(mmar: Mmar) -> bool:
 
 
 def own_parts(mmar: Mmar) -> list[Component]:
-    """The client's: trainer, filters, handlers. They are run by the trainer, in their order."""
+    """The client's: trainer, filters, handlers, and the validator and filters of cross-site validation."""
     root, reading = mmar.files[CLIENT], mmar.reading(CLIENT)
-    client, trainer = root.get("client"), root.get("client_trainer")
-    listed = reading.components(client.get("outbound_filters")) if client is not None else []
-    listed += reading.components(root.get("handlers"))
-    made = reading.component(trainer) if trainer is not None else None
-    return [one for one in ([made] if made is not None else []) + listed if not known_as(one)]
+    client, crossing = root.get("client"), root.get("cross_site_validation")
+    nodes = [root.get("client_trainer"), crossing.get("model_validator") if crossing is not None else None]
+    single = [reading.component(node) for node in nodes if node is not None]
+    found = [one for one in single if one is not None]
+    for section in [one for one in (client, crossing) if one is not None]:
+        for key in _FILTERS:
+            found += reading.components(section.get(key))
+    found += reading.components(root.get("handlers"))
+    return [one for one in found if not known_as(one)]
+
+
+def needs_own_parts(mmar: Mmar) -> bool:
+    """Whether a client's trainer has such components to run: also inbound filters, which only it can run."""
+    root, reading = mmar.files[CLIENT], mmar.reading(CLIENT)
+    sections = [section for key in ("client", "cross_site_validation") if (section := root.get(key)) is not None]
+    inbound = [one for section in sections for one in reading.components(section.get("inbound_filters"))]
+    return bool(own_parts(mmar)) or bool(passing(inbound, Findings()))

@@ -1,82 +1,131 @@
-"""Components of an MMAR's own in ``custom/``: trainers, filters, handlers, called as Clara called them.
+"""Components of an MMAR's own in ``custom/`` at a client, called as Clara called them.
 
-They see the names of ``rondo.compat`` as ``nvflare``. A trainer is given the model as a Shareable; what it returns is
-checked like any other update. Filters of one's own are run here, before those of the job and of the site: they are user
-code, and where those run there is none.
+They see the names of ``rondo.compat`` as ``nvflare`` and ``medl``. A trainer is given the model as a Shareable; what it
+returns is checked like any other update. Filters of one's own are run here, before those of the job and of the site:
+they are user code, and where those run there is none. Inbound filters are run here, too, also Rondo's.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from rondo.base.errors import BadInput
+from rondo.jobs.components import Component
 from rondo.jobs.mmar import CLIENT, CUSTOM, Mmar, known_as
 from rondo.jobs.task import Site, Task, Update
-from rondo.trainers._mmar_clara import Clara, Company, as_array
+from rondo.trainers._mmar_clara import Clara, Company, as_array, filters_of
 from rondo.trainers._mmar_place import Told
 from rondo.trainers._mmar_wiring import Wiring
-from rondo.trainers.seam import Model
+from rondo.trainers.seam import Model, scalars
+
+Train = Callable[[Model, Task], tuple[Update, float | None]]
+Measure = Callable[[Model, Task], tuple[float, Mapping[str, float]]]
 
 
 class OwnParts:
     """The client's components of its own, made once. Every event of the run goes to each of them."""
 
     def __init__(self, mmar: Mmar, site: Site, told: Told) -> None:
-        self._clara = Clara()
-        self.events = self._clara.events
+        self.clara = Clara()
+        self.events = self.clara.events
         self._told = told
         wiring = Wiring(mmar, CLIENT, importlib.import_module("torch").device("cpu"), told)
-        reading, client = wiring.sections.reading, mmar.files[CLIENT].get("client")
-        filters = reading.components(client.get("outbound_filters")) if client is not None else []
-        self._filters = [wiring.make(one, "", "") for one in filters if not known_as(one)]
-        handlers = [wiring.make(one, "", "") for one in reading.components(mmar.files[CLIENT].get("handlers"))]
-        made = reading.read(mmar.files[CLIENT].table["client_trainer"])
-        self.trainer = None if known_as(made) else wiring.make(made, "", "")
-        self.context = self._clara.about(mmar, site.name, site.workspace)
-        everybody = [one for one in (self.trainer, *self._filters, *handlers) if one is not None]
+        root, reading = mmar.files[CLIENT], wiring.sections.reading
+
+        def listed(section: str, key: str) -> list[Component]:
+            node = root.get(section)
+            return reading.components(node.get(key)) if node is not None else []
+
+        def own(one: Component | None) -> Any:
+            return None if one is None or known_as(one) else wiring.make(one, "", "")
+
+        self._inbound = filters_of(listed("client", "inbound_filters"), wiring, self.clara)
+        self._outbound = [own(one) for one in listed("client", "outbound_filters") if not known_as(one)]
+        crossing = "cross_site_validation"
+        self._cross_inbound = filters_of(listed(crossing, "inbound_filters"), wiring, self.clara)
+        self._cross_outbound = [own(one) for one in listed(crossing, "outbound_filters") if not known_as(one)]
+        handlers = [wiring.make(one, "", "") for one in reading.components(root.get("handlers"))]
+        self.trainer = own(reading.read(root.table["client_trainer"]))
+        section = root.get(crossing)
+        validator = section.get("model_validator") if section is not None else None
+        self.validator = own(reading.component(validator)) if validator is not None else None
+        self.context = self.clara.about(mmar, site.name, site.workspace)
+        filters = (*self._inbound, *self._outbound, *self._cross_inbound, *self._cross_outbound)
+        everybody = [one for one in (self.trainer, self.validator, *filters, *handlers) if one is not None]
         self._company = Company(everybody, self.events, self.context)
+        self._task: Any = None
+        self._came: Model = {}
 
     def fire(self, event: str) -> None:
         """Tell all of them."""
         self._company.fire(event)
 
-    def begin(self, task: Task) -> None:
-        """A round begins: the context says which."""
-        names = self._clara.names
+    def received(self, model: Model, task: Task) -> Model:
+        """The global model as inbound filters leave it; the round begins with it, once."""
+        if self._task is None or self._task.round != task.round:
+            self._begin(task)
+            self.fire(self.events.RECEIVE_GLOBAL_SHAREABLE)
+            if self._inbound:
+                self._came = self._through(self._inbound, model, "an inbound filter")
+        return self._came if self._inbound else model
+
+    def _begin(self, task: Task) -> None:
+        names, self._task = self.clara.names, task
         self.context.set_prop(names.CURRENT_ROUND, task.round, private=False)
         self.context.set_prop(names.TOTAL_ROUND, task.rounds)
         self.context.set_prop(names.MAX_ROUNDS, task.rounds)
 
+    def lend(self, name: str, component: Any, what: Callable[[Model, Task], Any]) -> None:
+        """Give a component that builds upon this class of Clara's what the class itself would do."""
+        module, _, known = name.rpartition(".")
+        clara = getattr(importlib.import_module(f"medl.apps.fed_learn.{module}"), known)
+        if isinstance(component, clara):
+            component.run = lambda shareable: what(self.clara.weights(shareable, known)[1], self._task)
+
+    def _through(self, filters: list[Any], model: Model, who: str) -> Model:
+        """Weights as these filters leave them; those of the model where there are none."""
+        if not filters:
+            return model
+        made = self.clara.shareable(self.clara.values.TYPE_WEIGHTS, {name: np.array(model[name]) for name in model}, {})
+        for one in filters:
+            made = one.process(made, self.context)
+        arrays = self.clara.weights(made, who)[1]
+        return {name: _like(value, model, name, who) for name, value in arrays.items()}
+
     def train(self, model: Model, task: Task) -> Update:
         """One round of the trainer of one's own. Raises ``BadInput`` for what is no update."""
-        self.begin(task)
-        weights = {name: np.array(model[name]) for name in model}
-        given = self._clara.shareable(self._clara.values.TYPE_WEIGHTS, weights, {})
-        self.fire(self.events.RECEIVE_GLOBAL_SHAREABLE)
+        received = self.received(model, task)
+        weights = {name: np.array(received[name]) for name in received}
+        given = self.clara.shareable(self.clara.values.TYPE_WEIGHTS, weights, {})
         self.fire(self.events.BEFORE_TRAIN)
-        made = self.trainer.train(given, self.context, self._clara.signal())  # type: ignore[union-attr]  # there is one
+        made = self.trainer.train(given, self.context, self.clara.signal())
         self.fire(self.events.AFTER_TRAIN)
-        self._clara.weights(made, "the trainer")
+        self.clara.weights(made, "the trainer")
         return self._handed_in(made, model)
 
     def filtered(self, update: Update, model: Model) -> Update:
         """What filters of one's own make of an update that another trainer made."""
         self.fire(self.events.AFTER_TRAIN)
-        names, values = self._clara.names, self._clara.values
-        kind = values.TYPE_WEIGHT_DIFF if update.kind == "diff" else values.TYPE_WEIGHTS
-        tensors = {name: as_array(value) for name, value in update.tensors.items()}
-        made = self._clara.shareable(kind, tensors, {names.NUM_STEPS_CURRENT_ROUND: update.steps})
-        filtered = self._handed_in(made, model)
+        filtered = self._handed_in(self.described(update), model)
         return replace(update, tensors=filtered.tensors, kind=filtered.kind)
 
+    def described(self, update: Update, metric: float | None = None) -> Any:
+        """An update as a Shareable."""
+        names, values = self.clara.names, self.clara.values
+        kind = values.TYPE_WEIGHT_DIFF if update.kind == "diff" else values.TYPE_WEIGHTS
+        meta = {names.NUM_STEPS_CURRENT_ROUND: update.steps}
+        if metric is not None:
+            meta[names.INITIAL_METRICS] = metric
+        return self.clara.shareable(kind, {name: as_array(value) for name, value in update.tensors.items()}, meta)
+
     def _handed_in(self, made: Any, model: Model) -> Update:
-        clara, names = self._clara, self._clara.names
-        for one in self._filters:
+        clara, names = self.clara, self.clara.names
+        for one in self._outbound:
             made = one.process(made, self.context)
         self.fire(self.events.BEFORE_SEND_CLIENT_SHAREABLE)
         said, tensors = clara.weights(made, "a filter or the trainer")
@@ -84,14 +133,54 @@ class OwnParts:
         steps = meta.get(names.NUM_STEPS_CURRENT_ROUND)
         if steps is None:
             self._told("no num_steps_current_round in the meta data: counted as 1", CUSTOM)
-        arrays = {name: as_array(value).astype(model[name].dtype, copy=False) if name in model else as_array(value)
-                  for name, value in tensors.items()}  # fmt: skip
+        arrays = {name: _like(value, model, name, "a filter or the trainer") for name, value in tensors.items()}
         kind: Any = "diff" if said == clara.values.TYPE_WEIGHT_DIFF else "weights"
         if kind == "diff" and _looks_whole(arrays, model):
             self._told("weights_diff holds the weights themselves: taken as weights", CUSTOM)
             kind = "weights"
+        for name in model.keys() - arrays.keys():  # does not leave the site: it counts as unchanged
+            same = kind == "weights" or model[name].dtype == np.bool_
+            arrays[name] = np.array(model[name]) if same else np.zeros_like(model[name])
         weight = float(steps or 1)
         return Update(arrays, weight, kind, _metrics(meta.get(names.INITIAL_METRICS)), steps=weight)
+
+    # ---- cross-site validation
+
+    def crossed(self, model: Model, task: Task) -> Model:
+        """Another's model as the inbound filters of cross-site validation leave it."""
+        self._begin(task)
+        self.fire(self.events.RECEIVE_VALIDATION_MODEL)
+        return self._through(self._cross_inbound, model, "an inbound filter of cross_site_validation")
+
+    def measured(self, model: Model) -> tuple[float, Mapping[str, float]]:
+        """What the validator of one's own says of a model; how many cases it looked at it does not say.
+
+        Raises ``BadInput`` where it gives no metrics.
+        """
+        weights = {name: np.array(model[name]) for name in model}
+        given = self.clara.shareable(self.clara.values.TYPE_WEIGHTS, weights, {})
+        self.fire(self.events.BEFORE_VALIDATE_MODEL)
+        made = self.validator.validate(given, self.context, self.clara.signal())  # type: ignore[union-attr]  # there is one
+        self.fire(self.events.AFTER_VALIDATE_MODEL)
+        found = made.get(self.clara.keys.METRICS, made) if isinstance(made, Mapping) else made
+        metrics = scalars(found) if isinstance(found, Mapping) else {}
+        if not metrics:
+            raise BadInput(f"the validator returned {type(made).__name__} without any metric", where=CUSTOM)
+        return 1.0, metrics
+
+    def leaves(self, model: Model) -> Mapping[str, Any] | None:
+        """This site's best model as the filters of one's own leave it, None for as it is."""
+        self.fire(self.events.SUBMIT_LOCAL_BEST_MODEL)
+        if not self._cross_outbound:
+            return None
+        left = self._through(self._cross_outbound, model, "a filter of local models")
+        return {name: left[name] if name in left else np.zeros_like(model[name]) for name in model}
+
+
+def _like(value: Any, model: Model, name: str, who: str) -> Any:
+    if name not in model:
+        raise BadInput(f"{who} added {name!r}, which the model has not", where=CUSTOM)
+    return as_array(value).astype(model[name].dtype, copy=False)
 
 
 def _metrics(found: Any) -> Mapping[str, float]:
@@ -103,22 +192,39 @@ def _metrics(found: Any) -> Mapping[str, float]:
 
 def _looks_whole(arrays: Mapping[str, Any], model: Model) -> bool:
     """Whether a "difference" is as near to the model as weights are: within a quarter of the model's own size."""
-    floats = [name for name in arrays if name in model and np.issubdtype(model[name].dtype, np.floating)]
+    floats = [name for name in arrays if np.issubdtype(model[name].dtype, np.floating)]
     size = sum(float(np.abs(model[name]).sum()) for name in floats)
     apart = sum(float(np.abs(arrays[name] - model[name]).sum()) for name in floats)
     return apart < 0.25 * size
 
 
 class OwnTrainer:
-    """A trainer of one's own, as ours; it validates within its own training."""
+    """A trainer of one's own, as ours; it validates within its own training.
 
-    evaluates = False
+    One that builds upon Clara's ClientTrainer, or a validator upon Clara's ClientValidator, is given what MONAI does:
+    ``train`` (the update, and the key metric of the model received) and ``measure``. ``measure`` also stands for a
+    ClientValidator itself.
+    """
 
-    def __init__(self, parts: OwnParts) -> None:
-        self._parts = parts
+    def __init__(self, parts: OwnParts, train: Train, measure: Measure, participates: bool) -> None:
+        self._parts, self._measure = parts, measure
+        self.evaluates = participates
+        self._train = train
+        parts.lend("trainers.client_trainer.ClientTrainer", parts.trainer, self._as_clara)
+        parts.lend("validators.client_validator.ClientValidator", parts.validator, lambda *given: measure(*given)[1])
+
+    def _as_clara(self, model: Model, task: Task) -> Any:
+        """What Clara's trainer returns."""
+        return self._parts.described(*self._train(model, task))
 
     def train(self, model: Model, task: Task) -> Update:
         return self._parts.train(model, task)
 
     def validate(self, model: Model, task: Task) -> tuple[float, Mapping[str, float]]:
-        raise BadInput("a trainer of one's own validates while it trains", where=CLIENT)
+        if task.round <= task.rounds:  # it does so while it trains
+            return 1.0, {}
+        given = self._parts.crossed(model, task)
+        return self._parts.measured(given) if self._parts.validator is not None else self._measure(given, task)
+
+    def leaves(self, model: Model) -> Mapping[str, Any] | None:
+        return self._parts.leaves(model)

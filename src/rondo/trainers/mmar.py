@@ -10,8 +10,9 @@ validation config says (Clara's ClientValidator).
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,10 @@ class MmarTrainer:
         self._first = self._measuring()
         self.evaluates = self._first is not None
         self._validating = self._validator(mmar, told)
+        if parts is not None:
+            parts.lend(
+                "validators.client_validator.ClientValidator", parts.validator, lambda *given: self.measure(*given)[1]
+            )
         self._best = BestLocal(self._wiring, self._network, mmar.folder)
         self._memory = Memory(self._wiring, self._trainer, site.workspace)
 
@@ -102,10 +107,11 @@ class MmarTrainer:
         return wiring.need("", "evaluator")
 
     def train(self, model: Model, task: Task) -> Update:
+        given = model
         if self._parts is not None:
-            self._parts.begin(task)
+            given = self._parts.received(model, task)
             self._parts.fire(self._parts.events.BEFORE_TRAIN)
-        received = self._load(model)
+        received = self._load(given)
         self._best.metrics = {}
         self._memory.recall(task.round)
         self._seed(task)
@@ -127,14 +133,33 @@ class MmarTrainer:
         self._steps += 1
 
     def validate(self, model: Model, task: Task) -> tuple[float, Mapping[str, float]]:
-        crossing = self._validating is not None and task.round > task.rounds  # behind the last round: another's model
-        evaluator = self._validating if crossing else self._first
+        crossing = task.round > task.rounds  # behind the last round: another's model
+        if self._parts is not None:
+            model = self._parts.crossed(model, task) if crossing else self._parts.received(model, task)
+            if crossing and self._parts.validator is not None:
+                return self._parts.measured(model)
+        return self.measure(model, task, crossing)
+
+    def measure(self, model: Model, task: Task, crossing: bool = True) -> tuple[float, Mapping[str, float]]:
+        """Cases looked at, and metrics: as the validation config says where the model is another's, if there is one."""
+        evaluator = self._validating if crossing and self._validating is not None else self._first
         if evaluator is None:
             raise BadInput("has no metrics to validate with", where=f"{TRAIN} validate")
         self._load(model)
         self._seed(task)
         evaluator.run()
         return float(len(evaluator.data_loader.dataset)), scalars(evaluator.state.metrics)
+
+    def initial(self, model: Model, task: Task) -> float | None:
+        """The key metric of a model that was received; None where nothing is measured."""
+        if self._first is None:
+            return None
+        metrics = self.measure(model, task, crossing=False)[1]
+        return metrics.get(self._first.state.key_metric_name)
+
+    def leaves(self, model: Model) -> Mapping[str, Any] | None:
+        """What leaves of the site's best model, None for all of it."""
+        return self._parts.leaves(model) if self._parts is not None else None
 
     def _load(self, model: Model) -> dict[str, Any]:
         """Put the model into the network, by matching names. Raises ``BadInput`` where one of them has no place."""
@@ -177,9 +202,30 @@ def build(options: Options, site: Site) -> MmarTrainer | OwnTrainer:
     mmar = open_at(site, told)
     use_custom(mmar.folder / CUSTOM)
     parts = OwnParts(mmar, site, told) if options.own else None
-    if parts is not None and parts.trainer is not None:
-        return OwnTrainer(parts)
-    return MmarTrainer(options, site, mmar, told, parts)
+    if parts is None or parts.trainer is None:
+        return MmarTrainer(options, site, mmar, told, parts)
+    trainer = parts.trainer
+    chosen = Options(getattr(trainer, "local_epochs", 1), getattr(trainer, "steps_aggregation", 0))
+    engine = _Engine(lambda: MmarTrainer(chosen, site, mmar, told, None))
+    return OwnTrainer(parts, engine.train, engine.measure, participates(mmar))
+
+
+class _Engine:
+    """Clara's trainer and validator for components that build upon them; made when first asked for."""
+
+    def __init__(self, make: Callable[[], MmarTrainer]) -> None:
+        self._make = make
+
+    @cached_property
+    def _made(self) -> MmarTrainer:
+        return self._make()
+
+    def train(self, model: Model, task: Task) -> tuple[Update, float | None]:
+        metric = self._made.initial(model, task)
+        return self._made.train(model, task), metric
+
+    def measure(self, model: Model, task: Task) -> tuple[float, Mapping[str, float]]:
+        return self._made.measure(model, task)
 
 
 def first_model(options: Options, code: Path) -> Any:

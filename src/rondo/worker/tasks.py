@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -62,11 +62,24 @@ def validate(trainer: Any, request: Mapping[str, Any], site: Site) -> dict[str, 
 
 
 def collect(trainer: Any, request: Mapping[str, Any], site: Site) -> dict[str, Any]:
-    """The answer to a "collect" request: the best model that the trainer keeps itself, else the one kept here."""
+    """The answer to a "collect" request: the best model that the trainer keeps itself, else the one kept here.
+
+    A trainer that has ``leaves(model)`` says what of it leaves the site: arrays by name, or None for all of it.
+    """
     task_of({**request, "do": "validate"}, site)
     with TensorFile(Path(request["model"])) as model:
         own = trainer.local_best(model) if hasattr(trainer, "local_best") else None
-        return hand_in(own, {**request, "keep": None}, model.layout) if own else local.collect(request)
+        answer = hand_in(own, {**request, "keep": None}, model.layout) if own else local.collect(request)
+        return {**answer, **_left(trainer.leaves, Path(answer["path"]))} if hasattr(trainer, "leaves") else answer
+
+
+def _left(leaves: Callable[[Any], Any], path: Path) -> dict[str, Any]:
+    with TensorFile(path, private=True) as best:
+        changed, layout = leaves(best), best.layout
+        if changed is None:
+            return {}
+        file = write_tensors(changed, path, model=layout, where="the best local model")
+    return {"path": str(file.path), "digest": file.digest, "size": file.size}
 
 
 def measured(samples: Any, metrics: Any) -> dict[str, Any]:

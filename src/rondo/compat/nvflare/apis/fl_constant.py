@@ -59,3 +59,23 @@ class ShareableMetaKey:
     """What is where in the meta data of a ``Shareable``."""
 
     META_MODEL_NAME = "meta_model_name"
+
+
+class CrossValConstants:
+    """The words of cross-site validation."""
+
+    CROSS_VAL_SCRATCH_DIR = "cross_validation"
+    CLIENT_MODEL_FOLDER = "client_model_folder"
+    CLIENT_PREFIX = "CLIENT_"
+    CROSS_VAL_TIMEOUT = "cross_val_timeout"
+    MORE_MODELS_AVAILABLE = "more_models_available"
+    CROSS_VAL_FINISHED = "cross_val_finished"
+    PARTICIPATING_IN_CROSS_VAL = "cross_val_is_participating"
+    UNKNOWN_OWNER = "unknown owner"
+    ML_MODEL_REGISTRY = "ml_model_registry"
+
+
+class MLModelKeys:
+    """Names of models."""
+
+    LOCAL_BEST_MODEL = "local_best_model"

@@ -1,0 +1,1 @@
+"""What Clara Train itself is called by code that was written for it."""

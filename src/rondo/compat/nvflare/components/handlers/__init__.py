@@ -1,0 +1,1 @@
+"""Handlers that Clara brought along."""

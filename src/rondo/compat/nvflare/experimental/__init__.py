@@ -1,0 +1,1 @@
+"""What was tried out in Clara."""

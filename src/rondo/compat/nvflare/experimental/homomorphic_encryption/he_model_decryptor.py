@@ -1,0 +1,9 @@
+"""See the package: it is not part of this version."""
+
+from __future__ import annotations
+
+from . import Encrypting
+
+
+class HEModelDecryptor(Encrypting):
+    """Cannot be made."""
