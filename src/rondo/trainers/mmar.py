@@ -206,11 +206,11 @@ def build(options: Options, site: Site) -> MmarTrainer | OwnTrainer:
         return MmarTrainer(options, site, mmar, told, parts)
     trainer = parts.trainer
     chosen = Options(getattr(trainer, "local_epochs", 1), getattr(trainer, "steps_aggregation", 0))
-    engine = _Engine(lambda: MmarTrainer(chosen, site, mmar, told, None))
-    return OwnTrainer(parts, engine.train, engine.measure, participates(mmar))
+    lent = _Lent(lambda: MmarTrainer(chosen, site, mmar, told, None))
+    return OwnTrainer(parts, lent.train, lent.measure, participates(mmar))
 
 
-class _Engine:
+class _Lent:
     """Clara's trainer and validator for components that build upon them; made when first asked for."""
 
     def __init__(self, make: Callable[[], MmarTrainer]) -> None:

@@ -1,1 +1,1 @@
-"""Its applications."""
+"""The applications of Clara Train."""

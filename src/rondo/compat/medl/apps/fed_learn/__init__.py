@@ -1,1 +1,1 @@
-"""Federated learning."""
+"""Federated learning in Clara Train."""

@@ -1,7 +1,7 @@
 """Homomorphic encryption, which this version has not.
 
 Its names can be imported, so that code which uses them only where it is configured runs; whatever is made or called of
-them raises ``NotImplementedError``, which says so.
+them raises ``RuntimeError``, which says so.
 """
 
 from __future__ import annotations
@@ -15,4 +15,4 @@ class Encrypting:
     """Cannot be made."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
-        raise NotImplementedError(f"{type(self).__name__}: {WHY}")
+        raise RuntimeError(f"{type(self).__name__}: {WHY}")

@@ -1,1 +1,1 @@
-"""Filters."""
+"""The filters that Clara Train brought along for federated learning."""

@@ -1,1 +1,1 @@
-"""Trainers."""
+"""The trainers that Clara Train brought along for federated learning."""

@@ -1,1 +1,1 @@
-"""Validators."""
+"""The validators that Clara Train brought along for federated learning."""
