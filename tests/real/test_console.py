@@ -344,6 +344,9 @@ async def test_a_console_outlives_its_server(tmp_path: Path) -> None:
         assert away.startswith("Error: Communication Error - please try later (localhost:")
         await made.start(SERVER)
         await made.log_in()
+        # Since it was asked in vain it looks for the server about once a second, and may not have found it yet.
+        while (await at.says("check_status server"))[0] == away:
+            pass
         assert (await server_says(at, "check_status server"))[0] == "FL run number:7"
 
         # A server that has forgotten the session (an hour without a command, a new ledger) asks who it is.
