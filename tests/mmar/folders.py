@@ -347,3 +347,9 @@ def make_own(folder: Path, args: Json, more: Mapping[str, Any] | None = None, co
     """An MMAR of the linear model whose trainer is one of its own."""
     folder = make_linear(folder, {"client client_trainer": {"path": "own.Stepper", "args": args}, **(more or {})})
     return fill(folder, {"custom/own.py": code})
+
+
+ALONE: Json = {"train train": ..., "train validate": ..., "validation model": []}
+for _key in VALIDATION.keys() - {"model"}:
+    ALONE[f"validation {_key}"] = ...
+"""Changes to an MMAR whose trainer is one of its own: nothing of it is MONAI's, which takes seconds to import."""

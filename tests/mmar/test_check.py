@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.mmar.folders import make_linear, make_mmar
+from tests.mmar.folders import ALONE, make_mmar, make_own
 from tests.mmar.images import add_images
 
 
@@ -73,12 +73,9 @@ def test_a_sound_mmar_passes_with_its_warnings(tmp_path: Path) -> None:
 
 
 def test_variables_can_be_given_and_custom_code_is_not_run(tmp_path: Path) -> None:
-    folder = make_linear(tmp_path / "linear")
-    parts = folder / "custom" / "parts.py"
-    parts.write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n{parts.read_text()}")
-    changes = json.loads((folder / "config/config_train.json").read_text())
-    changes["train"]["optimizer"]["args"]["lr"] = "{RATE}"
-    (folder / "config/config_train.json").write_text(json.dumps(changes))
+    folder = make_own(tmp_path / "own", {"step": "{RATE}"}, ALONE)
+    own = folder / "custom" / "own.py"
+    own.write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n{own.read_text()}")
     code, out, _ = check(folder, "--set", "RATE=0.5", "--strict")
     assert "{RATE}" not in out
     assert code == 3 and out.count("error:") == 1 and "config/config_validation_ckpt.json is missing (strict" in out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from pathlib import Path
 from typing import Any
@@ -10,15 +11,40 @@ import pytest
 import torch
 
 from rondo.base.errors import BadInput
-from rondo.simulator.local import SERVER
+from rondo.simulator.local import ADMIN, SERVER
 from rondo.tensors.files import TensorFile
-from tests.mmar.folders import OWN, make_mmar, make_own
+from tests.jobs.folders import fill, tree
+from tests.mmar.folders import ALONE, OWN, make_mmar, make_own
 from tests.mmar.images import add_images
 from tests.mmar.server_parts import make_served
-from tests.real.gates import command
+from tests.real.gates import Gate, command, gates, status, texts
 from tests.real.world import World, world
 
 HERE: dict[str, Any] = {"server servers 0 min_num_clients": 2}
+BOTH: dict[str, Any] = {"client cross_validate": True, "client cross_site_validation is_participating": True}
+FIRST = {**HERE, "server servers 0 wait_after_min_clients": 60, **BOTH}
+
+# A trainer that waits at a gate of the test (``tests.real.gates``) where there is one for this site and round.
+GATED = """
+from pathlib import Path
+
+from nvflare.apis.fl_constant import FLConstants
+from own import Stepper
+
+
+class Gated(Stepper):
+    def __init__(self, gates, **args):
+        super().__init__(**args)
+        self.gates = Path(gates)
+
+    def train(self, shareable, fl_ctx, abort_signal):
+        gate = f"{fl_ctx.get_prop(FLConstants.CLIENT_NAME)}-{fl_ctx.get_prop(FLConstants.CURRENT_ROUND)}"
+        if (self.gates / f"{gate}.knock").exists():
+            (self.gates / f"{gate}.knock").write_bytes(b"x")
+            with open(self.gates / f"{gate}.pass", "rb", buffering=0) as through:
+                through.read(1)
+        return super().train(shareable, fl_ctx, abort_signal)
+"""
 
 
 async def start(made: World, number: int, server: Path, clients: dict[str, Path]) -> int:
@@ -30,6 +56,7 @@ async def start(made: World, number: int, server: Path, clients: dict[str, Path]
         assert not (await command(made.session, line))["problems"]
     run = int((await command(made.session, "start server"))["run"])
     await command(made.session, f"start client {' '.join(clients)}")
+    await made.until("client_prepared", run, count=len(clients))  # MONAI takes its time
     return run
 
 
@@ -44,49 +71,131 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-@pytest.mark.timeout(300)
-async def test_faq_T5_each_client_runs_its_own_mmar(tmp_path: Path) -> None:
-    one = add_images(make_mmar(tmp_path / "one", HERE))
-    two = add_images(make_mmar(tmp_path / "two", {**HERE, "client client_trainer args local_epochs": 2}), count=6)
-    async with world(tmp_path / "w", {"a": None, "b": None}) as made:
-        # What only MONAI can see is refused at upload, at its place; nothing of it is stored.
-        wrong = make_mmar(tmp_path / "wrong", {"train train loss name": "DiceLos"})
-        with pytest.raises(BadInput, match=r"config/config_train\.json:14:15: no loss 'DiceLos' in monai"):
-            await made.session.upload(wrong)
-        assert not (made.workspaces[SERVER] / "transfer" / "wrong").exists()
+async def measured(made: World, run: int) -> dict[tuple[str, str], dict[str, Any]]:
+    """What is known of each entry of the matrix, by site and model."""
+    entries = (await made.session.facts("validate", "all", "--run", str(run)))["entries"]
+    return {(entry["site"], entry["model"]): entry for entry in entries}
 
-        # Each client runs what was deployed to it, and a copy of that lies at the server.
-        run = await start(made, 1, one, {"a": one, "b": two})
+
+async def see_t5(made: World, run: int, folder: Path) -> None:
+    """T5: each client ran what was deployed to it, and a copy of that lies at the server."""
+    versions = (await made.session.facts("list_models", str(run)))["models"]
+    weights = {one["client"]: one["weight"] for one in versions[-1]["provenance"]["contributors"]}
+    assert weights == {"a": 2.0, "b": 6.0, "c": 5.0}  # iterations: 4 / 2 once, 6 / 2 twice, and what c says
+    configs = [json.loads((folder / f"mmar_{name}/config/config_fed_client.json").read_text()) for name in "ab"]
+    assert [config["client_trainer"]["args"]["local_epochs"] for config in configs] == [1, 2]
+    assert (made.workspaces["b"] / "run_1/mmar_b/models/local_best_model.pt").is_file()
+
+
+async def see_models(made: World, run: int, best: int, folder: Path, tmp_path: Path) -> None:
+    """The files that people look for, in the form they know."""
+    models = folder / "mmar_server" / "models"
+    last = torch.load(models / "FL_global_model.pt", weights_only=True)
+    assert set(last) == {"model", "train_conf"}
+    assert last["train_conf"]["train"]["model"]["name"] == "UNet"
+    assert same(last["model"], await tensors(made, run, 2, tmp_path))
+    found = torch.load(models / "best_FL_global_model.pt", weights_only=True)["model"]
+    assert same(found, await tensors(made, run, best, tmp_path))
+
+
+async def see_matrix(made: World, run: int, best: int) -> None:
+    """V1, V3, V4: the models of a and b and the global ones, on the data of a and b; nothing of c, and why."""
+    code, answer = await made.admin("validate all")
+    matrix, found = answer["results"], await measured(made, run)
+    assert code == 0 and ast.literal_eval(answer["texts"][0]["text"]) == matrix
+    models = {"a", "b", "c", "FL_global_model", "best_FL_global_model"}
+    assert found.keys() == {(site, model) for site in "abc" for model in models}
+    not_twice = "its job does not say both cross_validate and is_participating"
+    for (site, model), entry in found.items():
+        empty = "c" in (site, model)
+        assert (matrix[site][model] == {}) == empty and entry["why"] == (not_twice if empty else "")
+        if not empty:  # each site by its own validation config
+            key, cases = {"a": ("val_mean_dice", 2), "b": ("cross_dice", 6)}[site]
+            assert (set(matrix[site][model]["validation"]), entry["samples"]) == ({key, "val_acc"}, cases)
+    assert not list(made.workspaces["c"].rglob("best_local-*"))
+
+    # The numbers are those of the models: what a had found of each before, in training.
+    rows = (await made.session.facts("list_metrics", str(run)))["metrics"]
+    told = {row["round"]: row["value"] for row in rows if (row["client"], row["name"]) == ("a", "val_mean_dice")}
+    own = torch.load(made.workspaces["a"] / "run_1/mmar_a/models/local_best_model.pt", weights_only=True)
+    expected = {"a": own["key_metric"], "FL_global_model": told[2], "best_FL_global_model": told[best]}
+    assert {name: matrix["a"][name]["validation"]["val_mean_dice"] for name in expected} == pytest.approx(expected)
+    pair = await command(made.session, "validate b a")
+    assert ast.literal_eval(texts(pair)[0]) == {"b": {"a": matrix["b"]["a"]}}
+    written = json.loads((made.workspaces[SERVER] / "run_1/cross_validation/results.json").read_text())
+    assert written["results"] == matrix
+
+
+async def classification(made: World, tmp_path: Path) -> Path:
+    """T3: an MMAR for classification; without label_format in its DATASET_JSON it is refused."""
+    changes = {**ALONE, **BOTH, "server servers 0 num_rounds": 1, "environment PROCESSING_TASK": "classification"}
+    gated = {"path": "gated.Gated", "args": {"step": 1.0, "gates": str(tmp_path / "gates")}}
+    folder = make_own(tmp_path / "classes", {}, {**changes, "client client_trainer": gated})
+    fill(folder, {"custom/gated.py": GATED})
+    with pytest.raises(BadInput, match=r"config/dataset_0\.json:1:1: label_format is missing"):
+        await made.session.upload(folder)
+    assert not (made.workspaces[SERVER] / "transfer/classes").exists()
+    listed = {"label_format": [1, 1], "training": [{"image": "i.npy", "label": [1, 0]}], "validation": []}
+    (folder / "config/dataset_0.json").write_text(json.dumps(listed))
+    return folder
+
+
+async def second_model(made: World, folder: Path, waiting: list[Gate]) -> None:
+    """T9: another MMAR in run_2 with the same processes. V6: who aborts once still validates, who aborts twice does
+    not."""
+    pids = {name: made.pid(name) for name in made.workspaces if name != ADMIN}
+    run = await start(made, 2, folder, {"a": folder, "b": folder})
+    for gate in waiting:
+        await gate.reached()
+    await command(made.session, "abort client a")
+    await made.until("client_prepared", run, client="a", count=2)
+    assert [await status(made, name) for name in ("a", "b")] == ["cross site validation", "training started"]
+    await command(made.session, "abort client a")
+    assert await status(made, "a") == "training stopped"
+    waiting[1].open()
+    events = await made.ended(run)
+    assert events[-1].kind == "run_finished", events[-1].data
+    reasons = {key: entry["why"] for key, entry in (await measured(made, run)).items()}
+    stopped, unable = "its cross-site validation was aborted", "trainer: cannot validate: it has no validate()"
+    assert {why for (site, _), why in reasons.items() if site == "a"} == {reasons["b", "a"]} == {stopped}
+    assert {reasons["b", model] for model in ("b", "FL_global_model", "best_FL_global_model")} == {unable}
+    assert float((await tensors(made, run, 1, folder))["intercept_"]) == 1.0
+    assert {name: made.pid(name) for name in pids} == pids
+
+
+@pytest.mark.timeout(300)
+async def test_faq_T3_T5_T9_V1_V3_V4_V6_each_client_has_its_own_mmar(tmp_path: Path) -> None:
+    """And everybody's model is measured on everybody's data, but on that of c, who has said yes once only."""
+    one = add_images(make_mmar(tmp_path / "one", FIRST))
+    other = {**FIRST, "validation metrics 0 log_label": "cross_dice", "validation dataset data_list_key": "training"}
+    two = add_images(make_mmar(tmp_path / "two", {**other, "client client_trainer args local_epochs": 2}), count=6)
+    three = make_own(tmp_path / "three", {"step": -0.5}, {**ALONE, "client cross_validate": True})
+    places = world(tmp_path / "w", {"a": None, "b": None, "c": None})
+    async with gates(tmp_path / "gates", ("a", 0), ("b", 0)) as waiting, places as made:
+        run = await start(made, 1, one, {"a": one, "b": two, "c": three})
         events = await made.ended(run)
         assert events[-1].kind == "run_finished", events[-1].data
-        versions = (await made.session.facts("list_models", str(run)))["models"]
-        weights = {one["client"]: one["weight"] for one in versions[-1]["provenance"]["contributors"]}
-        assert weights == {"a": 2.0, "b": 6.0}  # iterations: 4 / 2 once, 6 / 2 twice
-        folder = made.workspaces[SERVER] / "run_1"
-        configs = [json.loads((folder / f"mmar_{name}/config/config_fed_client.json").read_text()) for name in "ab"]
-        assert [config["client_trainer"]["args"]["local_epochs"] for config in configs] == [1, 2]
-        assert (made.workspaces["b"] / "run_1/mmar_b/models/local_best_model.pt").is_file()
-
-        # Every client measured the model it received by the key metric, and the best one was chosen by that.
-        received = [event.data["metrics"] for event in events if event.kind == "update_accepted"]
-        assert all({"val_mean_dice", "val_acc"} == set(metrics) for metrics in received)
         best = next(event.data["version"] for event in reversed(events) if event.kind == "new_best")
-
-        # The files that people look for, in the form they know.
-        models = folder / "mmar_server" / "models"
-        last = torch.load(models / "FL_global_model.pt", weights_only=True)
-        assert set(last) == {"model", "train_conf"}
-        assert last["train_conf"]["train"]["model"]["name"] == "UNet"
-        assert same(last["model"], await tensors(made, run, 2, tmp_path))
-        found = torch.load(models / "best_FL_global_model.pt", weights_only=True)["model"]
-        assert same(found, await tensors(made, run, best, tmp_path))
+        folder = made.workspaces[SERVER] / "run_1"
+        await see_t5(made, run, folder)
+        await see_models(made, run, best, folder, tmp_path)
+        await see_matrix(made, run, best)
+        before = tree(folder)
+        await second_model(made, await classification(made, tmp_path), waiting)
+        assert tree(folder) == before
 
 
 @pytest.mark.timeout(300)
 async def test_faq_T1_T6_T10_a_run_goes_on_from_a_checkpoint_with_the_class_that_was_changed(tmp_path: Path) -> None:
-    own = {"server servers 0 num_rounds": 1, "server aggregator": {"path": "own.Largest"}}
+    own = {**ALONE, "server servers 0 num_rounds": 1, "server aggregator": {"path": "own.Largest"}}
     on = {**own, "server servers 0 start_round": 1, "server servers 0 num_rounds": 2}
     async with world(tmp_path / "w", {"a": None}) as made:
+        # What only the trainer can see is refused at upload, at its place; nothing of it is stored.
+        wrong = {**own, "server aggregator": {"path": "own.Larger"}}
+        with pytest.raises(BadInput, match=r"config/config_fed_server\.json:15:13: module 'own' has no 'Larger'"):
+            await made.session.upload(make_own(tmp_path / "wrong", {"step": 1.0}, wrong))
+        assert not (made.workspaces[SERVER] / "transfer" / "wrong").exists()
+
         once = make_own(tmp_path / "own", {"step": 1.0}, own)
         first = await start(made, 7, once, {"a": once})
         assert (await made.ended(first))[-1].kind == "run_finished"

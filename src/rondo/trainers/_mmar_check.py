@@ -13,7 +13,18 @@ from rondo.base.options import decode, nearest
 from rondo.base.rooms import pick
 from rondo.jobs.components import Code, Component
 from rondo.jobs.findings import Finding, Findings
-from rondo.jobs.mmar import CLIENT, CUSTOM, SERVER, TRAIN, as_choice, known_as, open_mmar, own_at_server, own_parts
+from rondo.jobs.mmar import (
+    CLIENT,
+    CUSTOM,
+    SERVER,
+    TRAIN,
+    Mmar,
+    as_choice,
+    known_as,
+    open_mmar,
+    own_at_server,
+    own_parts,
+)
 from rondo.jobs.placed import Placed
 from rondo.trainers._mmar_sections import NAMES
 from rondo.trainers._mmar_wiring import LISTS, METRICS, ROLES, Wiring
@@ -31,7 +42,7 @@ def findings(folder: Path, given: Mapping[str, Any]) -> list[Finding]:
     if TRAIN in mmar.files:
         wiring = Wiring(mmar, TRAIN, device, found.warn)
         _check(wiring, found)
-        for key in _NEEDED:
+        for key in _NEEDED if _trained_by_clara(mmar) else ():
             if wiring.sections.node("train", key) is None:
                 found.error(f"{key} is missing in train", wiring.sections.root.place)
     if mmar.validation():
@@ -44,6 +55,13 @@ def findings(folder: Path, given: Mapping[str, Any]) -> list[Finding]:
             with found.collecting():
                 _check_own(own, folder / CUSTOM)
     return found.found
+
+
+def _trained_by_clara(mmar: Mmar) -> bool:
+    """Whether the client's trainer is not one of its own, which takes of the config what it likes."""
+    node = mmar.files[CLIENT].get("client_trainer") if CLIENT in mmar.files else None
+    trainer = mmar.reading(CLIENT).component(node) if node is not None else None
+    return trainer is None or known_as(trainer) != ""
 
 
 def _check_server(wiring: Wiring, found: Findings) -> None:
