@@ -219,6 +219,7 @@ async def test_faq_T1_T6_T10_a_run_goes_on_from_a_checkpoint_with_the_class_that
 @pytest.mark.timeout(300)
 async def test_a_server_s_components_of_ones_own_run_in_its_worker(tmp_path: Path) -> None:
     parts = {
+        **ALONE,
         "server model_persistor": {"path": "parts_of_server.Kept", "args": {"value": 3.0}},
         "server handlers": [{"path": "parts_of_server.Events"}],
         "server outbound_filters": [{"path": "parts_of_server.Doubled"}],

@@ -103,3 +103,78 @@ def _evaluate(alone: bool) -> dict[str, Any]:
         "evaluator": "$@validate#evaluator",
         **({"run": ["$@validate#evaluator.run()"]} if alone else {}),
     }  # fmt: skip
+
+
+WORKFLOWS = """
+from glob import glob
+
+import torch
+from monai.bundle import PythonicWorkflow
+from monai.data import DataLoader, Dataset
+from monai.engines import SupervisedEvaluator, SupervisedTrainer
+from monai.handlers import MeanDice, from_engine
+from monai.inferers import SimpleInferer
+from monai.losses import DiceLoss
+from monai.networks.nets import UNet
+from monai.transforms import Activationsd, AsDiscreted, Compose, EnsureChannelFirstd, LoadImaged
+
+BOTH = ["image", "label"]
+STEPS = [LoadImaged(BOTH, reader="NumpyReader"), EnsureChannelFirstd(BOTH, channel_dim="no_channel")]
+POST = [Activationsd("pred", sigmoid=True), AsDiscreted("pred", threshold=0.5)]
+
+
+class Shapes(PythonicWorkflow):
+    kind = "train"
+
+    def __init__(self, channels):
+        super().__init__(workflow_type=self.kind, meta_file="configs/metadata.json")
+        self.channels = channels
+
+    def get_bundle_root(self):
+        return "."
+
+    def get_device(self):
+        return torch.device("cpu")
+
+    def get_network_def(self):
+        return UNet(spatial_dims=2, in_channels=1, out_channels=1, channels=self.channels, strides=[2])
+
+    def loader(self, **more):
+        images, labels = (sorted(glob(self.dataset_dir + pattern)) for pattern in ("/image_*.npy", "/mask_*.npy"))
+        cases = [{"image": image, "label": label} for image, label in zip(images, labels)]
+        return DataLoader(Dataset(cases, Compose(STEPS)), **more)
+
+    def run(self):
+        pass
+
+    def finalize(self):
+        pass
+
+
+class Train(Shapes):
+    def get_trainer(self):
+        network = self.network_def
+        return SupervisedTrainer(
+            device=self.device, max_epochs=self.max_epochs, train_data_loader=self.loader(batch_size=2, shuffle=True),
+            network=network, optimizer=torch.optim.Adam(network.parameters(), lr=0.01),
+            loss_function=DiceLoss(sigmoid=True), inferer=SimpleInferer(),
+        )
+
+
+class Evaluate(Shapes):
+    kind = "infer"
+
+    def get_evaluator(self):
+        return SupervisedEvaluator(
+            device=self.device, val_data_loader=self.loader(), network=self.network_def, inferer=SimpleInferer(),
+            postprocessing=Compose(POST),
+            key_val_metric={"val_mean_dice": MeanDice(output_transform=from_engine(["pred", "label"]))},
+        )
+"""
+
+
+def write_workflows(folder: Path) -> Path:
+    """A bundle in Python: ``bundle_work:Train`` and ``bundle_work:Evaluate``, called with ``channels``."""
+    write_bundle(folder, train=False, evaluate=False)
+    (folder / "bundle_work.py").write_text(WORKFLOWS)
+    return folder

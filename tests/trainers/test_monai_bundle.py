@@ -18,7 +18,7 @@ from rondo.jobs.facts import package_facts
 from rondo.jobs.job import read_job
 from rondo.jobs.task import Site, Task
 from rondo.trainers.monai_bundle import BUNDLE, Options, build, first_model
-from tests.trainers.bundles import IMAGES, write_bundle, write_data
+from tests.trainers.bundles import IMAGES, write_bundle, write_data, write_workflows
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of MONAI and what it imports, which takes them for our errors
 
@@ -97,6 +97,42 @@ def test_a_bundle_without_evaluation_is_trained_unmeasured(site: Site) -> None:
     trainer = build(Options(), site)
     assert not trainer.evaluates and not read_job(code).server.final_validation
     assert trainer.train(begin(code), task(site)).samples == IMAGES
+
+
+def test_the_difference_of_weights_is_what_training_has_changed(site: Site) -> None:
+    code = write_bundle(site.code)
+    model = begin(code)
+    whole = build(Options(), site).train(model, task(site))
+    change = build(Options(send_weight_diff=True), site).train(model, task(site))
+    assert (whole.kind, change.kind, change.samples) == ("weights", "diff", IMAGES)
+    assert change.tensors.keys() == model.keys() and all(change.tensors[name].any() for name in model)
+    for name in model:
+        np.testing.assert_allclose(model[name] + change.tensors[name].numpy(), whole.tensors[name], atol=1e-6)
+
+
+BY_PYTHON = {
+    "train_workflow": "bundle_work:Train",
+    "eval_workflow": "bundle_work:Evaluate",
+    "args": {"channels": [4, 8]},
+}
+
+
+def test_a_bundle_whose_workflow_is_a_class_trains_and_is_measured(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As MONAI's ``PythonicWorkflow`` has it: the server makes its network without data, a site has its own."""
+    code = write_workflows(site.code)
+    monkeypatch.syspath_prepend(str(code))
+    options = Options(local_epochs=3, **BY_PYTHON)
+    torch.manual_seed(5)
+    model = {name: tensor.numpy() for name, tensor in first_model(options, code).state_dict().items()}
+    trainer = build(options, site)
+    samples, before = trainer.validate(model, task(site))
+    update = trainer.train(model, task(site))
+    assert (samples, update.samples, update.steps, update.kind) == (IMAGES, IMAGES, 2 * 3, "weights")
+    after = {name: tensor.numpy() for name, tensor in update.tensors.items()}
+    assert trainer.validate(after, task(site))[1]["val_mean_dice"] > before["val_mean_dice"]
+    assert same(update.tensors, build(options, site).train(model, task(site)).tensors)
+    with pytest.raises(BadInput, match="train_workflow: module 'bundle_work' has no 'Tran'"):
+        build(Options(train_workflow="bundle_work:Tran"), site)
 
 
 ALGO = """

@@ -27,19 +27,26 @@ from rondo.trainers.seam import Model, named, scalars
 RANKS = True  # it may run in several processes that torchrun started
 BUNDLE = "bundle"  # folder of the copy in the workspace
 NETWORKS = ("network_def", "network", "net")  # ids under which bundles keep their network
+WORKFLOWS = ("train_workflow", "eval_workflow")
 
 
 class Options(BaseOptions, frozen=True):
     """``local_epochs``: passes over the site's data in each round. ``train``, ``evaluate``: configuration files,
     read one over the other; where none is named those of every bundle, as far as they are there. ``overrides``:
     values by their id in the configuration, in which ``{data}``, ``{site}`` and ``{workspace}`` stand for what the
-    site chose. ``algo``: "module:Class" of the job that implements MONAI's ``ClientAlgo`` itself, called with
-    ``args``."""
+    site chose. ``send_weight_diff``: return what training has changed, not the weights.
+
+    ``train_workflow``, ``eval_workflow``: "module:Class" of the job, a ``BundleWorkflow`` of MONAI's kind in the place
+    of such files. ``algo``: one that implements MONAI's ``ClientAlgo`` itself. Each is called with ``args``, where
+    ``{data}`` and the others stand for the same."""
 
     local_epochs: int = 1
     train: tuple[str, ...] = ()
     evaluate: tuple[str, ...] = ()
     overrides: dict[str, Any] = msgspec.field(default_factory=dict)
+    send_weight_diff: bool = False
+    train_workflow: str = ""
+    eval_workflow: str = ""
     algo: str = ""
     args: dict[str, Any] = msgspec.field(default_factory=dict)
 
@@ -59,7 +66,8 @@ class BundleTrainer:
         self._executed = constants.FlStatistics.NUM_EXECUTED_ITERATIONS
         self._epochs = options.local_epochs
         root = _copy(site)
-        self._algo = named(options.algo, "algo")(**options.args) if options.algo else _monai_algo(options, site, root)
+        given = _filled(options.args, site)
+        self._algo = named(options.algo, "algo")(**given) if options.algo else _monai_algo(options, site, root)
         extra = constants.ExtraItems
         self._algo.initialize({extra.CLIENT_NAME: site.name, extra.APP_ROOT: str(root)})
         client = importlib.import_module("monai.fl.client")
@@ -133,13 +141,12 @@ class BundleTrainer:
 
 
 def _monai_algo(options: Options, site: Site, root: Path) -> Any:
-    train = list(options.train) or _there(root, ("configs/train",))
-    evaluate = list(options.evaluate) or (
-        [*_there(root, ("configs/train",)), *_there(root, ("configs/evaluate",))]
-        if _there(root, ("configs/evaluate",))
-        else []
-    )
-    if not train and not evaluate:
+    by = {key: _workflow(key, options, site) for key in WORKFLOWS}
+    train = [] if by["train_workflow"] else list(options.train) or _there(root, ("configs/train",))
+    evaluate = [] if by["eval_workflow"] else list(options.evaluate) or _there(root, ("configs/evaluate",))
+    if evaluate and not options.evaluate:
+        evaluate = [*_there(root, ("configs/train",)), *evaluate]
+    if not (train or evaluate or any(by.values())):
         raise BadInput("has neither configs/train nor configs/evaluate", where="bundle")
     chosen = _filled(options.overrides, site)
     if site.data is not None:
@@ -147,13 +154,25 @@ def _monai_algo(options: Options, site: Site, root: Path) -> Any:
     return _algo_class()(
         bundle_root=".",
         local_epochs=options.local_epochs,
-        send_weight_diff=False,
+        send_weight_diff=options.send_weight_diff,
         config_train_filename=train or None,
         train_kwargs=dict(chosen),
         config_evaluate_filename=evaluate or None,
         eval_kwargs=dict(chosen),
         eval_workflow_name="train" if train else "infer",
+        **by,
     )
+
+
+def _workflow(key: str, options: Options, site: Site | None) -> Any:
+    """The job's own workflow under this option, told of the site's data; None where there is none."""
+    name = getattr(options, key)
+    if not name:
+        return None
+    made = named(name, key)(**(options.args if site is None else _filled(options.args, site)))
+    if site is not None and site.data is not None:
+        made.dataset_dir = str(site.data)
+    return made
 
 
 def _algo_class() -> Any:
@@ -219,8 +238,11 @@ def build(options: Options, site: Site) -> BundleTrainer:
 def first_model(options: Options, code: Path) -> Any:
     """The network of the bundle's training, or of its evaluation, made without any data.
 
-    Raises ``BadInput`` where the configuration has none under a name that bundles use.
+    Raises ``BadInput`` where the configuration has none under a name that bundles use, whatever a workflow raises.
     """
+    for workflow in (_workflow(key, options, None) for key in WORKFLOWS if getattr(options, key)):
+        workflow.initialize()
+        return workflow.network_def
     parser = importlib.import_module("monai.bundle").ConfigParser()
     files = [*options.train, *options.evaluate] or _there(code, ("configs/train", "configs/evaluate"))
     if not files:
