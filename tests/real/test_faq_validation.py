@@ -6,6 +6,8 @@ import ast
 import asyncio
 import csv
 import json
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,13 @@ class Clinic:
         print("validating", task.round, level, flush=True)
         return 2.0, {"level": level, "offset": level - STEPS[self.site.name]}
 """
+
+HEADLESS = 'cross_filters = [{ name = "exclude_vars", vars = "head" }]\n'
+HEADED = (
+    STEPS.replace("np.zeros(4, np.float32)}", "np.zeros(4, np.float32), 'head': np.zeros(2, np.float32)}")
+    .replace('model["w"] + STEPS[name]}', 'model["w"] + STEPS[name], "head": model["head"] + STEPS[name]}')
+    .replace("level - STEPS[self.site.name]", 'float(model["head"].mean())')
+)
 
 
 def crossing_job(folder: Path, *, code: str = STEPS, both: str = BOTH, **server: Any) -> Path:
@@ -115,6 +124,14 @@ async def test_faq_V3_the_whole_matrix_or_one_entry(tmp_path: Path) -> None:
         kept = [m for m in (await made.session.facts("list_models", str(run)))["models"] if m["kept"]]
         assert len(list(made.workspaces[SERVER].rglob("blobs/??/*"))) == len(kept) + 1, "the models, and the package"
         assert [one["round"] for one in (await made.session.facts("list_metrics", str(run)))["metrics"]][-1] == 2
+
+        # What cross_filters keep back of a local model is that of the last global one; training sends all of it.
+        run, events = await made.run(crossing_job(tmp_path / "headless", code=HEADED, both=BOTH + HEADLESS))
+        assert events[-1].kind == "run_finished", events[-1].data
+        found = (await made.session.facts("validate", "all", "--run", str(run)))["entries"]
+        assert {(one["site"], one["model"]): one["metrics"] for one in found} == {
+            (site, model): {"level": level, "offset": 3.0} for site in ("a", "bb") for model, level in row.items()
+        }
 
 
 async def test_faq_V1_without_both_switches_no_model_leaves(tmp_path: Path) -> None:
@@ -271,6 +288,17 @@ async def rondo(*words: str | Path) -> tuple[int, str]:
     )
     out, _ = await process.communicate()
     return process.returncode or 0, out.decode()
+
+
+def test_a_heat_map_without_matplotlib_is_refused_before_anybody_is_asked(tmp_path: Path) -> None:
+    (tmp_path / "matplotlib.py").write_text("raise ModuleNotFoundError('not installed', name='matplotlib')\n")
+    words = ("validate", "--run", "1", "--kit", str(tmp_path), "--png", str(tmp_path / "out.png"))
+    outcome = subprocess.run(
+        [sys.executable, "-m", "rondo", *words],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    said = 'Error: a heat map needs matplotlib (pip install "rondo-fl[plots]", or ask for --csv)\n'
+    assert (outcome.returncode, outcome.stdout, outcome.stderr) == (3, "", said)
 
 
 async def test_any_model_is_validated_at_the_sites_without_training(tmp_path: Path) -> None:
