@@ -24,6 +24,25 @@ HERE: dict[str, Any] = {"server servers 0 min_num_clients": 2}
 BOTH: dict[str, Any] = {"client cross_validate": True, "client cross_site_validation is_participating": True}
 FIRST = {**HERE, "server servers 0 wait_after_min_clients": 60, **BOTH}
 
+# A trainer that does the same to every network.
+LOWERS = """
+from nvflare.apis.fl_constant import FLConstants, ShareableKey, ShareableValue
+from nvflare.apis.shareable import Shareable
+from nvflare.apis.trainer import Trainer
+
+
+class Lowers(Trainer):
+    def train(self, shareable, fl_ctx, abort_signal):
+        made = Shareable()
+        made[ShareableKey.TYPE] = ShareableValue.TYPE_WEIGHT_DIFF
+        made[ShareableKey.DATA_TYPE] = ShareableValue.DATA_TYPE_UNENCRYPTED
+        made[ShareableKey.MODEL_WEIGHTS] = {
+            name: value * 0 - 0.5 for name, value in shareable[ShareableKey.MODEL_WEIGHTS].items()
+        }
+        made[ShareableKey.META] = {FLConstants.NUM_STEPS_CURRENT_ROUND: 5}
+        return made
+"""
+
 # A trainer that waits at a gate of the test (``tests.real.gates``) where there is one for this site and round.
 GATED = """
 from pathlib import Path
@@ -56,7 +75,6 @@ async def start(made: World, number: int, server: Path, clients: dict[str, Path]
         assert not (await command(made.session, line))["problems"]
     run = int((await command(made.session, "start server"))["run"])
     await command(made.session, f"start client {' '.join(clients)}")
-    await made.until("client_prepared", run, count=len(clients))  # MONAI takes its time
     return run
 
 
@@ -169,10 +187,12 @@ async def test_faq_T3_T5_T9_V1_V3_V4_V6_each_client_has_its_own_mmar(tmp_path: P
     one = add_images(make_mmar(tmp_path / "one", FIRST))
     other = {**FIRST, "validation metrics 0 log_label": "cross_dice", "validation dataset data_list_key": "training"}
     two = add_images(make_mmar(tmp_path / "two", {**other, "client client_trainer args local_epochs": 2}), count=6)
-    three = make_own(tmp_path / "three", {"step": -0.5}, {**ALONE, "client cross_validate": True})
+    alone = {**ALONE, "client client_trainer": {"path": "lowers.Lowers"}, "client cross_validate": True}
+    three = fill(make_own(tmp_path / "three", {}, alone), {"custom/lowers.py": LOWERS})
     places = world(tmp_path / "w", {"a": None, "b": None, "c": None})
     async with gates(tmp_path / "gates", ("a", 0), ("b", 0)) as waiting, places as made:
         run = await start(made, 1, one, {"a": one, "b": two, "c": three})
+        await made.until("client_prepared", run, count=3)  # MONAI takes its time
         events = await made.ended(run)
         assert events[-1].kind == "run_finished", events[-1].data
         best = next(event.data["version"] for event in reversed(events) if event.kind == "new_best")
@@ -214,6 +234,18 @@ async def test_faq_T1_T6_T10_a_run_goes_on_from_a_checkpoint_with_the_class_that
         ready = next(event.data for event in events if event.kind == "model_ready")
         assert (ready["version"], ready["digest"]) == (1, versions[-1]["digest"])
         assert float((await tensors(made, second, 2, tmp_path))["intercept_"]) == 1.0 + (10 + 1)
+
+        # T1: where the file is not there, there is no run; a bare state dict in the MMAR will do, too.
+        events = await made.ended(await start(made, 8, again, {"a": again}))
+        assert events[-1].kind == "run_failed" and "no such file to begin with" in events[-1].data["error"]
+        assert not [event for event in events if event.kind == "round_opened"]
+        on["environment MMAR_CKPT"] = "models/bare.pt"
+        bare = make_own(tmp_path / "own", {"step": 1.0}, on, changed)
+        (bare / "models").mkdir()
+        torch.save({"coef_": torch.full((1, 3), 2.0), "intercept_": torch.full((1,), 2.0)}, bare / "models/bare.pt")
+        last = await start(made, 9, bare, {"a": bare})
+        assert (await made.ended(last))[-1].kind == "run_finished"
+        assert float((await tensors(made, last, 2, tmp_path))["intercept_"]) == 2.0 + (10 + 1)
 
 
 @pytest.mark.timeout(300)
