@@ -1,7 +1,7 @@
 # Every task of this repository. `make` alone lists them.
 #
 # The virtual environment is made on first use. A stamp says what is in it: `demo` holds the core and the demo's
-# data, `test` everything. Both are laid again when pyproject.toml changes.
+# data, `imaging` MONAI and the brain, `test` everything. All are laid again when pyproject.toml changes.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -17,7 +17,7 @@ JOBS ?= 2
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo demo-crash test check lint types generated arch docs stubs bench bench-peers bench-scale bench-pages clean
+.PHONY: help demo demo-crash demo-imaging test check lint types generated arch docs stubs bench bench-peers bench-scale bench-pages clean
 
 help: ## List these tasks
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ demo: .venv/.stamp-demo ## Four clinics train one model on this machine: real ki
 
 demo-crash: .venv/.stamp-demo ## The same, while server, clients and workers are killed: nothing is lost
 	$(BIN)/rondo demo --crash
+
+demo-imaging: .venv/.stamp-imaging ## Four simulated scanners segment a real brain: an MMAR of Clara, MONAI, some minutes
+	$(BIN)/python examples/brain-mri/demo.py
 
 # The big part last: what failed stands at the end, where a reader of a log looks first.
 test: .venv/.stamp-test ## Run every test
@@ -89,7 +92,12 @@ clean: ## Remove the virtual environment, caches, and the folders of demos
 	@$(PIP) --editable '.[demo]'
 	@touch $@
 
+.venv/.stamp-imaging: pyproject.toml | .venv/.stamp-venv
+	@echo "Installing Rondo, MONAI, nilearn and $(TORCH) into .venv (once, some minutes)"
+	@$(PIP) --editable '.[imaging]' '$(TORCH)'
+	@touch $@
+
 .venv/.stamp-test: pyproject.toml | .venv/.stamp-venv
 	@echo "Installing Rondo, its extras, $(TORCH) and the tools of development into .venv (once, some minutes)"
-	@$(PIP) --editable '.[test,dev,demo,sklearn,monai]' '$(TORCH)'
-	@touch .venv/.stamp-demo $@
+	@$(PIP) --editable '.[test,dev,demo,sklearn,monai,imaging]' '$(TORCH)'
+	@touch .venv/.stamp-demo .venv/.stamp-imaging $@
