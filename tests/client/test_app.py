@@ -162,6 +162,35 @@ async def test_a_model_for_which_there_is_no_room_is_not_fetched(kits: dict[str,
     assert reports["task_failed"].round == 3
 
 
+FORGETFUL = """
+import os, tempfile
+
+class Clinic:
+    def __init__(self, site):
+        with open(os.path.join(tempfile.mkdtemp(), "scan"), "w") as left:
+            print("it lies in", left.name, flush=True)
+
+    def train(self, model, task):
+        return model, 1
+"""
+
+
+async def test_what_a_run_left_in_its_sandbox_is_not_there_for_the_next(kits: dict[str, Kit], tmp_path: Path) -> None:
+    """Also where the client looks after something else at that time, so that its workspace is not swept as a whole."""
+    file = pack(write_job(tmp_path / "job", code=FORGETFUL), tmp_path / "job.zip")
+    package = pb.FileRef(digest=file.digest, size=file.size, content=file.path.read_bytes())
+    path, site = kits["a"].workspace / FILE, kits["a"].workspace
+    path.write_text('[worker]\nsandbox = "bubblewrap"\n')
+    try:
+        async with answering(kits[SERVER], engaging(kits, package), "prepared", LEAVE):
+            await join(kits["a"], "test")
+    finally:
+        path.unlink()
+    said = re.search("it lies in (.*)\n", (site / "run_1" / "a.log").read_text())
+    assert said is not None and Path(said[1]).is_relative_to(site / "cache" / "a" / "made")
+    assert not (site / "cache" / "a" / "made").exists()
+
+
 async def test_a_package_cannot_reach_the_sites_policy(kits: dict[str, Kit], tmp_path: Path) -> None:
     """Signed by an admin who means harm, handed out by a server that does not look."""
     good = [Entry(name, content) for name, content in sorted(tree(write_job(tmp_path / "job")).items())]

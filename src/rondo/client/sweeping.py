@@ -15,7 +15,7 @@ from glob import escape
 from pathlib import Path
 
 from rondo.base.room import entries, in_words, size_of
-from rondo.base.spare import SPARE, give_up
+from rondo.base.spare import SPARE, drop_spares, give_up
 from rondo.client.seat import sitting
 from rondo.net.part import is_being_received
 
@@ -49,6 +49,12 @@ def sweep_idle(workspace: Path, instance: str) -> None:
         with suppress(OSError):  # not empty: it is the site's
             (run / f"work_{instance}").rmdir()
     _remove(workspace, "needed no more", [path for path in gone if path.exists()])
+
+
+def sweep_run(cache: Path) -> None:
+    """A run is over for the client whose ``cache`` it is: what its worker made is no business of the next run's."""
+    drop_spares(cache)
+    shutil.rmtree(cache / MADE, ignore_errors=True)
 
 
 def keep_only(model: Path) -> None:

@@ -7,7 +7,7 @@ import logging
 from pathlib import Path
 
 from rondo.base.errors import BadInput, Conflict, GaveUp, MachineFault, NotFound, Refused, RondoError, WorkerDied
-from rondo.base.spare import drop_spares, give_up
+from rondo.base.spare import give_up
 from rondo.client.asking import DOING, Asking
 from rondo.client.audit import asked_in
 from rondo.client.fetching import fetch_job, see_room
@@ -15,7 +15,7 @@ from rondo.client.gate import Parcel
 from rondo.client.passage import Answer, Measured, Passage, answered, take_over
 from rondo.client.place import Place
 from rondo.client.rules import Rules
-from rondo.client.sweeping import keep_only
+from rondo.client.sweeping import keep_only, sweep_run
 from rondo.client.telling import Say, Telling, describe, tell
 from rondo.jobs.job import Job, read_job
 from rondo.net.channel import Channel
@@ -74,7 +74,7 @@ class Engagement:
             self._hold("failed")
         finally:
             telling.cancel()
-            drop_spares(self._place.cache)
+            await asyncio.to_thread(sweep_run, self._place.cache)
 
     async def _fetch(self) -> tuple[Rules, Job]:
         """The package, let in by the site, unpacked and read; and what the site makes of it."""
