@@ -217,6 +217,7 @@ async def test_the_log_goes_on_where_the_last_worker_ended(bench: Bench) -> None
 async def test_user_code_gets_a_clean_world(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RONDO_DATABASE_URL", "postgresql://user:password@host/db")
     monkeypatch.setenv("PATH_OF_SITE", "kept")
+    monkeypatch.setenv("WORLD_SIZE", "9")  # as where a cluster has started the client by torchrun
     body = """
     found = subprocess.run(["sh", "-c", "ls /proc/self/fd; env; pwd"], capture_output=True, text=True, close_fds=False)
     print(found.stdout)
@@ -229,7 +230,7 @@ async def test_user_code_gets_a_clean_world(bench: Bench, monkeypatch: pytest.Mo
             await worker.ask(bench.train())
         text = bench.log.read_text()
         hashes.append(text.rpartition("hash ")[2].split()[0])
-    assert "RONDO_" not in text and "PATH_OF_SITE=kept" in text and "MINE=1" in text
+    assert "RONDO_" not in text and "WORLD_SIZE" not in text and "PATH_OF_SITE=kept" in text and "MINE=1" in text
     assert f"cwd {bench.folder / 'run'} " in text and f"argv {bench.code}" in text
     assert hashes[0] == hashes[1]
     descriptors = [line.split("| ")[1] for line in text.splitlines() if line.split("| ")[1].isdigit()]

@@ -62,12 +62,15 @@ def keep(request: Request, fields: Mapping[str, Any]) -> None:
 def collect(request: Request) -> dict[str, Any]:
     """The answer to a "collect" request: a copy of the best local model at ``request["out"]``, as weights.
 
-    Raises ``BadInput`` where this site has trained none in this run.
+    Of several processes that train together one, which is not ``silent``, copies it. Raises ``BadInput`` where this
+    site has trained none in this run.
     """
     about = request["keep"]
     known = _known(about) if about else None
     if known is None:
         raise BadInput("this site has trained no model in this run that others could validate")
+    if request.get("silent"):
+        return {}
     out = Path(request["out"])
     out.parent.mkdir(parents=True, exist_ok=True)  # this worker may have trained nothing yet
     shutil.copyfile(Path(about["folder"]) / known.file, out)

@@ -19,6 +19,15 @@ from rondo.worker.sandbox import Sandbox
 
 _KILL_PATIENCE = 0.5  # seconds that the keeper has before it is killed, too
 _LAST_WORDS = 1.0  # seconds after the end in which what was sent before is read
+_OF_TORCHRUN = (
+    "RANK",
+    "LOCAL_RANK",
+    "WORLD_SIZE",
+    "LOCAL_WORLD_SIZE",
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "TORCHELASTIC_RUN_ID",
+)
 _COMMAND = ("-P", "-X", "faulthandler", "-m", "rondo.worker.child")
 
 
@@ -145,8 +154,11 @@ def _pipe(reads: ExitStack, writes: ExitStack) -> tuple[int, int]:
 
 
 def _environment(spec: WorkerSpec, channel: int, lifeline: int) -> dict[str, str]:
-    # What a server or client is told through RONDO_ variables (a database URL, a password) is not for user code.
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("RONDO_")}
+    # What a server or client is told through RONDO_ variables (a database URL, a password) is not for user code; and
+    # where a cluster has started it by torchrun, it is no rank of anything that is trained here.
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith("RONDO_") and name not in _OF_TORCHRUN
+    }
     if spec.sandbox:
         inherited = spec.sandbox.environment(inherited)
     fixed = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import os
 import socket
@@ -29,6 +30,7 @@ def main() -> None:
     if code:
         sys.path.insert(0, code)
     status = Child(Channel(end), Path(code) if code else None).serve()
+    atexit._run_exitfuncs()  # the user's code may have registered some
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(status)

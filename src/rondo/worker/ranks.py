@@ -40,7 +40,7 @@ Answer = dict[str, Any]
 def see_it_can(trainer: str) -> None:
     """Raises ``BadInput`` for a trainer that trains in one process only."""
     if not getattr(rooms.pick("rondo.trainers", trainer), "RANKS", False):
-        hint = "script, function and monai_bundle train in several"
+        hint = "script, function, mmar and monai_bundle train in several"
         raise BadInput(f"the trainer {trainer} trains in one process", where="gpus", hint=hint)
 
 
@@ -190,7 +190,9 @@ def _launch(count: int, folder: str, code: Path | None) -> subprocess.Popen[byte
         "OMP_NUM_THREADS": threads, "GLOO_SOCKET_IFNAME": "lo", **os.environ, "PYTHONSAFEPATH": "1",
         "RONDO_RANKS": folder, "RONDO_CODE": str(code) if code else "",
     }  # fmt: skip
-    options = ("--nnodes=1", f"--nproc-per-node={count}", "--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0")
+    # What the host is called may lead nowhere: in a sandbox there is no network but this.
+    here = ("--rdzv-backend=c10d", "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1")
+    options = ("--nnodes=1", f"--nproc-per-node={count}", *here)
     command = [sys.executable, "-m", "torch.distributed.run", *options, "--monitor-interval=0.2"]
     return subprocess.Popen([*command, "-m", "rondo.worker.rank"], env=env, stdin=subprocess.DEVNULL)
 
