@@ -73,19 +73,6 @@ def printed(bench: Bench) -> list[str]:
     return [line.rpartition("| ")[2] for line in bench.log.read_text().splitlines()]
 
 
-async def test_two_such_clients_live_on_one_host(bench: Bench, tmp_path: Path) -> None:
-    (tmp_path / "other").mkdir()
-    other = Bench(tmp_path / "other")
-    for one in (bench, other):
-        one.write("script.py", TOGETHER)
-    opening = {"ranks": 2}
-    async with open_worker(bench.spec()) as a, open_worker(other.spec()) as b:
-        for worker, one in ((a, bench), (b, other)):
-            assert await worker.ask(one.open("script", script="script.py") | opening) == {"say": "ready"}
-        for worker, one in ((a, bench), (b, other)):
-            assert (await worker.ask(one.train(0)))["samples"] == 2.0
-
-
 PLAIN = """
 import torch
 import torch.distributed as dist

@@ -15,12 +15,13 @@ FILE = "local_best_model.pt"
 
 
 class BestLocal:
-    """Watches the evaluator of the config, if training has one. ``metrics``: what it found last."""
+    """Watches the evaluator of the config, if training has one. ``metrics``: what it found last. Of several processes
+    one writes."""
 
     def __init__(self, wiring: Wiring, network: Any, folder: Path) -> None:
         self.metrics: Mapping[str, float] = {}
         self._torch = importlib.import_module("torch")
-        self._network = network
+        self._network, self._writes = network, wiring.sections.team.first
         self._path = folder / "models" / FILE
         self._conf = wiring.sections.root.plain()
         self._best: float | None = None
@@ -37,6 +38,8 @@ class BestLocal:
         value = self.metrics.get(key) if key is not None else None
         if value is not None and (self._best is None or value > self._best):
             self._best = value
+            if not self._writes:
+                return
             save_whole(
                 self._torch,
                 {"model": self._network.state_dict(), "train_conf": self._conf, "key_metric": value},

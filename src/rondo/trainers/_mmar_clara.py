@@ -21,6 +21,7 @@ from rondo.jobs.findings import Findings
 from rondo.jobs.mmar import CUSTOM, ENVIRONMENT, TRAIN, Mmar, as_choice, known_as
 from rondo.tensors.dtypes import Kind, dtype_of, from_float64, kind_of
 from rondo.trainers._mmar_wiring import Wiring
+from rondo.trainers._team import ALONE, Team
 
 COMPAT = Path(__file__).parents[1] / "compat"
 
@@ -64,18 +65,21 @@ class Clara:
             raise BadInput(f"{who}: the Shareable has no {self.keys.MODEL_WEIGHTS!r}", where=CUSTOM)
         return str(kind), arrays
 
-    def about(self, mmar: Mmar, side: str, workspace: Path) -> Any:
-        """The context of one side: who it is, and where its MMAR is."""
+    def about(self, mmar: Mmar, side: str, workspace: Path, team: Team = ALONE) -> Any:
+        """The context of one side: who it is, of how many, and where its MMAR is. ``multi_gpu`` says, as with Clara's
+        launcher, whether several processes train, whatever the config says."""
         context, names = self.context(), self.names
         config = mmar.files[TRAIN].plain() if TRAIN in mmar.files else {}
+        several = team.size > 1
         environment = mmar.environment() if ENVIRONMENT in mmar.files else {}
         args = SimpleNamespace(
-            train_config=config, env={**environment, **mmar.given}, local_rank=0, mmar=str(mmar.folder)
-        )
+            train_config={**config, "multi_gpu": several}, env={**environment, **mmar.given}, local_rank=team.rank,
+            mmar=str(mmar.folder),
+        )  # fmt: skip
         for key, value in (
             (names.ARGS, args), (names.MMAR_ROOT, str(mmar.folder)), (names.TRAIN_ROOT, str(mmar.folder)),
-            (names.LOG_DIR, str(mmar.folder / "models")), (names.WORKSPACE, str(workspace)), (names.MY_RANK, 0),
-            (names.MULTI_GPU, False),
+            (names.LOG_DIR, str(mmar.folder / "models")), (names.WORKSPACE, str(workspace)),
+            (names.MY_RANK, team.rank), (names.NUMBER_OF_GPUS, team.size), (names.MULTI_GPU, several),
         ):  # fmt: skip
             context.set_prop(key, value)
         context.set_prop(names.CLIENT_NAME, side, private=False)

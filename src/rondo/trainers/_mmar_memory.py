@@ -1,7 +1,8 @@
 """What training carries from round to round besides the model: optimizer, scheduler, and how far it has come.
 
 It is written down after each round, so that a worker that takes a killed one's place goes on from the same state and
-comes to the same numbers; and a round that is done twice starts twice from the same.
+comes to the same numbers; and a round that is done twice starts twice from the same. Of several processes that train
+together one writes: they all remember the same.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Memory:
     def __init__(self, wiring: Wiring, trainer: Any, folder: Path) -> None:
         self._torch = importlib.import_module("torch")
         self._trainer = trainer
-        self._folder = folder
+        self._folder, self._writes = folder, wiring.sections.team.first
         self._parts = {
             name: part
             for name in ("optimizer", "lr_scheduler")
@@ -47,6 +48,8 @@ class Memory:
     def keep(self, round_number: int) -> None:
         """Write down how it is after ``round_number``."""
         self._done = round_number
+        if not self._writes:
+            return
         save_whole(self._torch, self._state(), self._path(round_number))
         for old in self._folder.glob("mmar_state_*.pt"):
             if old not in (self._path(round_number - back) for back in range(_KEEP)):

@@ -2,7 +2,8 @@
 
 They see the names of ``rondo.compat`` as ``nvflare`` and ``medl``. A trainer is given the model as a Shareable; what it
 returns is checked like any other update. Filters of one's own are run here, before those of the job and of the site:
-they are user code, and where those run there is none. Inbound filters are run here, too, also Rondo's.
+they are user code, and where those run there is none. Inbound filters are run here, too, also Rondo's. Of several
+processes that train together each has components of its own, and calls them; what the first one's return counts.
 """
 
 from __future__ import annotations
@@ -21,20 +22,23 @@ from rondo.jobs.task import Site, Task, Update
 from rondo.trainers._mmar_clara import Clara, Company, as_array, filters_of
 from rondo.trainers._mmar_place import Told
 from rondo.trainers._mmar_wiring import Wiring
+from rondo.trainers._team import Team
 from rondo.trainers.seam import Model, scalars
 
 Train = Callable[[Model, Task], tuple[Update, float | None]]
 Measure = Callable[[Model, Task], tuple[float, Mapping[str, float]]]
 
+_NOTHING = Update({}, 1.0)  # of a process whose update nobody asks for
+
 
 class OwnParts:
     """The client's components of its own, made once. Every event of the run goes to each of them."""
 
-    def __init__(self, mmar: Mmar, site: Site, told: Told) -> None:
+    def __init__(self, mmar: Mmar, site: Site, told: Told, team: Team) -> None:
         self.clara = Clara()
         self.events = self.clara.events
-        self._told = told
-        wiring = Wiring(mmar, CLIENT, importlib.import_module("torch").device("cpu"), told)
+        self._told, self._team = told, team
+        wiring = Wiring(mmar, CLIENT, importlib.import_module("torch").device("cpu"), told, team)
         root, reading = mmar.files[CLIENT], wiring.sections.reading
 
         def listed(section: str, key: str) -> list[Component]:
@@ -49,12 +53,13 @@ class OwnParts:
         crossing = "cross_site_validation"
         self._cross_inbound = filters_of(listed(crossing, "inbound_filters"), wiring, self.clara)
         self._cross_outbound = [own(one) for one in listed(crossing, "outbound_filters") if not known_as(one)]
-        handlers = [wiring.make(one, "", "") for one in reading.components(root.get("handlers"))]
+        fits = wiring.sections.fits_here
+        handlers = [wiring.make(one, "", "") for one in reading.components(root.get("handlers")) if fits(one)]
         self.trainer = own(reading.read(root.table["client_trainer"]))
         section = root.get(crossing)
         validator = section.get("model_validator") if section is not None else None
         self.validator = own(reading.component(validator)) if validator is not None else None
-        self.context = self.clara.about(mmar, site.name, site.workspace)
+        self.context = self.clara.about(mmar, site.name, site.workspace, team)
         filters = (*self._inbound, *self._outbound, *self._cross_inbound, *self._cross_outbound)
         everybody = [one for one in (self.trainer, self.validator, *filters, *handlers) if one is not None]
         self._company = Company(everybody, self.events, self.context)
@@ -105,12 +110,16 @@ class OwnParts:
         self.fire(self.events.BEFORE_TRAIN)
         made = self.trainer.train(given, self.context, self.clara.signal())
         self.fire(self.events.AFTER_TRAIN)
+        if not self._team.first:
+            return _NOTHING
         self.clara.weights(made, "the trainer")
         return self._handed_in(made, model)
 
     def filtered(self, update: Update, model: Model) -> Update:
         """What filters of one's own make of an update that another trainer made."""
         self.fire(self.events.AFTER_TRAIN)
+        if not self._team.first:
+            return update
         filtered = self._handed_in(self.described(update), model)
         return replace(update, tensors=filtered.tensors, kind=filtered.kind)
 
@@ -162,6 +171,8 @@ class OwnParts:
         self.fire(self.events.BEFORE_VALIDATE_MODEL)
         made = self.validator.validate(given, self.context, self.clara.signal())  # type: ignore[union-attr]  # there is one
         self.fire(self.events.AFTER_VALIDATE_MODEL)
+        if not self._team.first:
+            return 1.0, {}
         found = made.get(self.clara.keys.METRICS, made) if isinstance(made, Mapping) else made
         metrics = scalars(found) if isinstance(found, Mapping) else {}
         if not metrics:

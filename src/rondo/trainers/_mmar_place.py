@@ -10,29 +10,32 @@ from typing import Any
 from rondo.jobs.mmar import ENVIRONMENT, Mmar, look_at, open_mmar
 from rondo.jobs.placed import Place
 from rondo.jobs.task import Site
+from rondo.trainers._team import ALONE, Team
 
 
 class Told:
-    """Says each thing once, in the worker's log."""
+    """Says each thing once, in the worker's log; of several processes that train together the first one says it."""
 
-    def __init__(self) -> None:
+    def __init__(self, team: Team = ALONE) -> None:
         self._said: set[str] = set()
+        self._speaks = team.first
 
     def __call__(self, what: str, place: Place | str) -> None:
         line = f"{place}: {what}"
-        if line not in self._said:
+        if self._speaks and line not in self._said:
             self._said.add(line)
             sys.stderr.write(f"[rondo] warning: {line}\n")
 
 
-def open_at(site: Site | None, told: Told, code: Path | None = None) -> Mmar:
+def open_at(site: Site | None, told: Told, code: Path | None = None, team: Team = ALONE) -> Mmar:
     """The MMAR in the job's folder, whose warnings are told. Raises ``BadInput`` for an unsound one.
 
     Where the site has chosen a folder for its data, that is DATA_ROOT, unless the MMAR brings the data itself.
+    ``multi_gpu`` is whether several processes train, whatever the configs say, as it was with Clara's launcher.
     """
     folder = site.code if site is not None else code
     assert folder is not None
-    mmar = open_mmar(folder, _given(folder, site, told))
+    mmar = open_mmar(folder, {"multi_gpu": team.size > 1, **_given(folder, site, told)})
     look_at(mmar)
     mmar.findings.raise_first()
     for finding in mmar.findings.found:

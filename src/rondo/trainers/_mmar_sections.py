@@ -9,21 +9,28 @@ from rondo.base.errors import BadInput
 from rondo.jobs.components import Component, Reading
 from rondo.jobs.mmar import Mmar
 from rondo.jobs.placed import Place, Placed
+from rondo.trainers._team import ALONE, Team
 
 Tell = Callable[[str, Place], None]
 
 NAMES = ("train", "validate", "")
 """``""`` is the file itself, for configs that are one section."""
 
+# Of several processes that train together: handlers that write or print, which one does for all; and handlers that
+# all have to have, because they change what is trained or wait for each other.
+_FOR_ALL = ("CheckpointSaver", "StatsHandler", "TensorBoardStatsHandler", "TensorBoardImageHandler")
+_OF_ALL = ("LrScheduleHandler", "ValidationHandler", "EarlyStopHandler", "MetricsSaver", "ClassificationSaver")
+
 
 class Sections:
-    """Of the config ``name`` of ``mmar``. ``tell`` gets what was left out, and where."""
+    """Of the config ``name`` of ``mmar``, for one process of ``team``. ``tell`` gets what was left out, and where."""
 
-    def __init__(self, mmar: Mmar, name: str, tell: Tell) -> None:
+    def __init__(self, mmar: Mmar, name: str, tell: Tell, team: Team = ALONE) -> None:
         self.mmar = mmar
         self.root = mmar.files[name]
         self.reading: Reading = mmar.reading(name)
         self.tell = tell
+        self.team = team
 
     def node(self, section: str, key: str) -> Placed | None:
         """What stands under ``key``."""
@@ -55,14 +62,22 @@ class Sections:
     def component(self, node: Placed, key: str) -> Component | None:
         """The component at ``node``; None for one that is disabled, or has no place here."""
         made = self.reading.read(node)
-        return self._referred(made, key) if not made.disabled and self._fits_here(made) else None
+        return self._referred(made, key) if not made.disabled and self.fits_here(made) else None
 
-    def _fits_here(self, made: Component) -> bool:
-        """Whether a handler has its place in a federation: the server sends the model, nobody loads another one."""
+    def fits_here(self, made: Component) -> bool:
+        """Whether a component has its place in this process, and in a federation: the server sends the model, nobody
+        loads another one."""
         if made.short == "CheckpointLoader":
             self.tell("CheckpointLoader: left out, the model comes from the server", made.place)
             return False
-        return int(made.beside.get("rank", 0) or 0) == 0
+        rank = made.beside.get("rank")
+        if self.team.size > 1 and made.short in _OF_ALL:
+            if rank is not None:
+                self.tell(f"{made.short}: rank is passed over, all processes need it", made.place)
+            return True
+        if rank is None:
+            return self.team.first or made.short not in _FOR_ALL
+        return int(rank) == self.team.rank
 
     def _referred(self, made: Component, key: str) -> Component:
         """The component of the train section that ``ref`` names, with what stands beside the reference."""

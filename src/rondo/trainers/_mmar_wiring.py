@@ -22,6 +22,7 @@ from rondo.trainers._mmar_batches import seeing_batches
 from rondo.trainers._mmar_classes import find_class
 from rondo.trainers._mmar_old import renamed, translated
 from rondo.trainers._mmar_sections import Sections, Tell
+from rondo.trainers._team import ALONE, Team
 
 Implied = Mapping[str, Callable[[], Any]]
 
@@ -36,10 +37,11 @@ _BATCHES = ("output_transform", "batch_transform")
 
 
 class Wiring:
-    """The objects of the config ``name`` of ``mmar``. ``tell`` gets what was translated or left out, and where."""
+    """The objects of the config ``name`` of ``mmar``, in one process of ``team``. ``tell`` gets what was translated or
+    left out, and where."""
 
-    def __init__(self, mmar: Mmar, name: str, device: Any, tell: Tell) -> None:
-        self.sections = Sections(mmar, name, tell)
+    def __init__(self, mmar: Mmar, name: str, device: Any, tell: Tell, team: Team = ALONE) -> None:
+        self.sections = Sections(mmar, name, tell, team)
         self.device = device
         self._custom = mmar.folder / CUSTOM
         self._made: dict[tuple[str, str], Any] = {}
@@ -91,19 +93,42 @@ class Wiring:
         return None if single is None else self.make(single, ROLES.get(key, ""), section, key)
 
     def make_loader(self, section: str) -> Any:
-        """A new data loader over the section's data set: it draws its order from the chance there is now."""
+        """A new data loader to train with, over the section's data set: it draws its order from the chance there is
+        now. Where several processes train they have parts of one length."""
         home = self.sections.home(section, "dataloader")
         made = self.sections.single(home, "dataloader")
         if made is None:
             raise BadInput("dataloader is missing", where=str(self.sections.root.place))
-        return self.make(made, "dataloader", home, "dataloader")
+        cls, values = self._with_values(made, "dataloader", home, "dataloader")
+        return self._made_of(made, cls, self._parted(made, values, even=True))
 
     # ---- one component
 
     def make(self, component: Component, role: str, section: str, key: str = "") -> Any:
         """The object. Raises ``BadInput`` at its place, also for what its own class raises."""
+        made, values = self._with_values(component, role, section, key)
+        if role == "dataloader":
+            values = self._parted(component, values, even=False)
+        return self._made_of(component, made, values)
+
+    def _with_values(self, component: Component, role: str, section: str, key: str) -> tuple[Any, dict[str, Any]]:
         made, args = self.prepared(component, role, section, key)
-        values = {name: value() if isinstance(value, partial) else value for name, value in args.items()}
+        return made, {name: _now(value) for name, value in args.items()}
+
+    def _parted(self, component: Component, values: dict[str, Any], even: bool) -> dict[str, Any]:
+        """A data loader's arguments for this process's part of the data."""
+        team = self.sections.team
+        if team.size == 1:
+            return values
+        own = values.get("sampler") is not None or values.get("batch_sampler") is not None
+        shuffle = values.get("shuffle") is True
+        part = None if own else team.part(values.get("dataset"), shuffle=shuffle, even=even)
+        if part is None:
+            self._told(f"{component.short}: its data is not shared out, each process sees all of it", component)
+            return values
+        return {**values, "sampler": part, "shuffle": False}
+
+    def _made_of(self, component: Component, made: Any, values: Mapping[str, Any]) -> Any:
         try:
             return made(**values)
         except BadInput:

@@ -2,9 +2,9 @@
 
 Each round the model received is measured on the ``validate`` section first (Clara's INITIAL_METRICS), then trained
 for ``local_epochs``, or for ``steps_aggregation`` iterations where that is above 0. The difference goes back, weighed
-by the iterations done. Optimizer and scheduler go on from round to round, also in a new worker. The best local model
-by the key metric is ``models/local_best_model.pt`` of the MMAR. In cross-site validation models are measured as the
-validation config says (Clara's ClientValidator).
+by the iterations done, those of all processes where several train together. Optimizer and scheduler go on from round
+to round, also in a new worker. The best local model by the key metric is ``models/local_best_model.pt`` of the MMAR.
+In cross-site validation models are measured as the validation config says (Clara's ClientValidator).
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ from rondo.trainers._mmar_own import OwnParts, OwnTrainer
 from rondo.trainers._mmar_place import Told, open_at
 from rondo.trainers._mmar_server import OwnServer
 from rondo.trainers._mmar_wiring import METRICS, Wiring
+from rondo.trainers._team import reorder, team_here
 from rondo.trainers.seam import Model, scalars
+
+RANKS = True  # it may run in several processes that torchrun started
 
 
 class Options(BaseOptions, frozen=True):
@@ -54,14 +57,18 @@ class MmarTrainer:
     def __init__(self, options: Options, site: Site, mmar: Mmar, told: Told, parts: OwnParts | None) -> None:
         self._torch = importlib.import_module("torch")
         importlib.import_module("monai")
-        self._options, self._parts = options, parts
-        self._wiring = Wiring(mmar, TRAIN, _device(self._torch, mmar.reading(TRAIN).variables), told)
+        self._options, self._parts, self._team = options, parts, team_here()
+        device = self._team.device(mmar.reading(TRAIN).variables.get("use_gpu", True) is not False)
+        self._team.meet(device)
+        self._wiring = Wiring(mmar, TRAIN, device, told, self._team)
         self._network = self._wiring.need("train", "model").to(self._wiring.device)
         self._trainer = self._wiring.need("train", "trainer")
-        self._steps = 0
-        self._trainer.add_event_handler(
-            importlib.import_module("ignite.engine").Events.ITERATION_COMPLETED, self._count
-        )
+        self._steps = self._order = 0
+        events = importlib.import_module("ignite.engine").Events
+        self._trainer.add_event_handler(events.ITERATION_COMPLETED, self._count)
+        self._trainer.add_event_handler(events.EPOCH_STARTED, self._begin_epoch)
+        if self._team.size > 1:
+            self._train_together(events)
         self._first = self._measuring()
         self.evaluates = self._first is not None
         self._validating = self._validator(mmar, told)
@@ -71,6 +78,17 @@ class MmarTrainer:
             )
         self._best = BestLocal(self._wiring, self._network, mmar.folder)
         self._memory = Memory(self._wiring, self._trainer, site.workspace)
+
+    def _train_together(self, events: Any) -> None:
+        """Evaluators keep the network itself: each process has its own number of cases to measure."""
+        wiring = self._wiring
+        if not hasattr(self._trainer, "network"):
+            engine = type(self._trainer).__name__
+            raise BadInput(f"{engine} has no network that several processes could train", where=TRAIN)
+        self._trainer.network = self._team.together(self._network, wiring.device)
+        if wiring.sections.node("validate", "evaluator") is not None:
+            evaluator = wiring.get("validate", "evaluator")
+            evaluator.add_event_handler(events.STARTED, lambda: self._team.align(self._network))
 
     def _measuring(self) -> Any:
         """An evaluator without handlers, for the model received: what it finds is nobody's best model."""
@@ -102,7 +120,7 @@ class MmarTrainer:
         if not participates(mmar) or not name:
             return None
         given = {"dont_load_ts_model": True, "dont_load_ckpt_model": True, "MMAR_CKPT": "", **mmar.given}
-        wiring = Wiring(replace(mmar, given=given), name, self._wiring.device, told)
+        wiring = Wiring(replace(mmar, given=given), name, self._wiring.device, told, self._team)
         wiring.use("", "model", self._network)
         return wiring.need("", "evaluator")
 
@@ -120,14 +138,17 @@ class MmarTrainer:
         trainer.state.epoch_length = steps or len(trainer.data_loader)
         trainer.state.iteration = trainer.state.epoch * trainer.state.epoch_length  # ignite reckons so, too
         trainer.state.max_epochs = trainer.state.epoch + (1 if steps else self._options.local_epochs)
-        self._steps = 0
+        self._steps, self._order = 0, task.seed
         trainer.run()
         self._memory.keep(task.round)
         update = Update(
             self._differences(received), float(len(trainer.data_loader.dataset)), "diff",
-            local_metrics=self._best.metrics, steps=float(self._steps),
+            local_metrics=self._best.metrics, steps=float(self._steps * self._team.size),
         )  # fmt: skip
         return self._parts.filtered(update, model) if self._parts is not None else update
+
+    def _begin_epoch(self) -> None:
+        reorder(self._trainer.data_loader, self._order, self._trainer.state.epoch)
 
     def _count(self) -> None:
         self._steps += 1
@@ -176,6 +197,7 @@ class MmarTrainer:
                 raise BadInput(text, where=TRAIN, hint="server and client need one network")
             received[name] = tensor.to(like.device)
         self._network.load_state_dict({**own, **received})
+        self._team.align(self._network)  # a filter of the model may draw by chance, in each process otherwise
         return received
 
     def _differences(self, received: Mapping[str, Any]) -> dict[str, Any]:
@@ -189,7 +211,7 @@ class MmarTrainer:
         }
 
     def _seed(self, task: Task) -> None:
-        importlib.import_module("monai.utils").set_determinism(task.seed % 2**32)
+        importlib.import_module("monai.utils").set_determinism((task.seed + self._team.rank) % 2**32)
         if self._wiring.sections.node("", "determinism") is None:
             variables = self._wiring.variables
             self._torch.backends.cudnn.deterministic = False
@@ -198,10 +220,11 @@ class MmarTrainer:
 
 def build(options: Options, site: Site) -> MmarTrainer | OwnTrainer:
     """Raises ``BadInput`` at file, line and column of what cannot be made."""
-    told = Told()
-    mmar = open_at(site, told)
+    team = team_here()
+    told = Told(team)
+    mmar = open_at(site, told, team=team)
     use_custom(mmar.folder / CUSTOM)
-    parts = OwnParts(mmar, site, told) if options.own else None
+    parts = OwnParts(mmar, site, told, team) if options.own else None
     if parts is None or parts.trainer is None:
         return MmarTrainer(options, site, mmar, told, parts)
     trainer = parts.trainer
@@ -246,8 +269,3 @@ def check(code: Path, given: Mapping[str, Any]) -> list[dict[str, str]]:
     return [
         {"level": one.level, "what": one.what, "where": one.where, "hint": one.hint} for one in findings(code, given)
     ]
-
-
-def _device(torch: Any, variables: Any) -> Any:
-    wanted = variables.get("use_gpu", True) is not False
-    return torch.device("cuda" if wanted and torch.cuda.is_available() else "cpu")
