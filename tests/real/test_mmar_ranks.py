@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,12 +18,13 @@ from rondo.jobs.job import read_job
 from rondo.jobs.task import Site, Task
 from rondo.policy.site import FILE
 from rondo.tensors.files import write_tensors
-from rondo.trainers import mmar
+from rondo.trainers import mmar, monai_bundle
 from rondo.worker.host import TaskFailed, open_worker
 from tests.jobs.folders import fill
 from tests.mmar.folders import BOTH, make_linear
 from tests.real.gates import command
 from tests.real.world import world
+from tests.trainers.bundles import write_bundle, write_data
 from tests.worker.jobs import Bench
 
 # A network that counts while it trains, which changes what it says when it is measured. Twelve cases to train with,
@@ -167,6 +170,45 @@ async def test_an_mmar_in_two_processes(bench: Bench, tmp_path: Path, quiet: Non
     said = {line.rpartition("| handler ")[2] for line in bench.log.read_text().splitlines() if "| handler" in line}
     assert said == {f"all at {rank} DistributedDataParallel" for rank in (0, 1)} | {"one at 1 DistributedDataParallel"}
     assert bench.log.read_text().count("ValidationHandler: rank is passed over, all processes need it") == 1
+
+
+# As the bundles of MONAI's zoo say it, but for gloo and a fixed order.
+TOGETHER = {
+    "network": {"_target_": "torch.nn.parallel.DistributedDataParallel", "module": "$@network_def.to(@device)"},
+    "train#sampler": {"_target_": "DistributedSampler", "dataset": "@train#dataset", "shuffle": False},
+    "train#dataloader#sampler": "@train#sampler",
+    "train#dataloader#batch_size": 2,
+    "initialize": ["$import torch.distributed as dist", "$dist.is_initialized() or dist.init_process_group('gloo')"],
+}
+PLAIN = {
+    "optimizer": {"_target_": "torch.optim.SGD", "params": "$@network.parameters()", "lr": 0.1},
+}
+
+
+async def test_a_bundle_in_two_processes(tmp_path: Path, quiet: None) -> None:
+    """As one process with the same batches."""
+    code, data = write_bundle(tmp_path / "bundle", **PLAIN), write_data(tmp_path / "data")
+    order = {"train#dataloader#shuffle": False, "train#dataloader#batch_size": 4}
+    still = {"train#augment#transforms#1#prob": 0.0}
+    torch.manual_seed(5)
+    network = monai_bundle.first_model(monai_bundle.Options(), code)
+    bench = Bench(tmp_path, {name: tensor.numpy() for name, tensor in network.state_dict().items()})
+    shutil.copytree(code, bench.code, dirs_exist_ok=True)
+    (bench.code / "configs" / "multi_gpu_train.json").write_text(json.dumps(TOGETHER))
+    request = bench.open(
+        "monai_bundle", local_epochs=2, overrides={**order, **still} | {"train#dataloader#batch_size": 2}
+    )
+    request["site"]["data"] = str(data)
+    here = Site("site-1", tmp_path / "alone", code, data)
+    alone = monai_bundle.build(monai_bundle.Options(local_epochs=2, overrides={**order, **still}), here)
+    update = alone.train(bench.arrays, Task("train", 0, 5, 11, here))
+    async with open_worker(bench.spec()) as worker:
+        assert await worker.ask(request | {"ranks": 2}) == {"say": "ready"}
+        answer = await worker.ask(bench.train())
+    assert answer["samples"] == update.samples
+    for name, array in bench.result().items():
+        np.testing.assert_allclose(array, update.tensors[name], rtol=1e-4, atol=1e-6)
+    assert any(not np.allclose(bench.result()[name], bench.arrays[name], atol=1e-4) for name in bench.arrays)
 
 
 # As people wrote it for Clara: the configuration says whether there are others, and the trainer meets them itself.

@@ -225,6 +225,9 @@ def test_processes_that_train_together_have_each_a_copy(site: Site, monkeypatch:
     monkeypatch.setenv("RANK", "1")
     build(Options(), site)
     assert (site.workspace / BUNDLE / "mine").exists()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(BadInput, match=r"several processes train its network \(configs/multi_gpu_train\.json would"):
+        build(Options(), site)
 
 
 # ---- as a job -------------------------------------------------------------------------------------------------------

@@ -4,13 +4,15 @@ The bundle is copied into the run's workspace, so what it writes (checkpoints, o
 it came. Each round starts alike whatever was before: the optimizer as it was made, the epoch counted on from the
 round. So a killed worker, or another one, trains the same update. The model received is measured first where the
 bundle has an evaluation. A bundle's configuration is code: a site's policy treats it so.
+
+Where several processes train, configs/multi_gpu_train says how, as in MONAI's own bundles: it is read over
+configs/train, and configs/multi_gpu_evaluate, if there is one, over configs/evaluate.
 """
 
 from __future__ import annotations
 
 import copy
 import importlib
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -22,10 +24,12 @@ import numpy as np
 from rondo.base.errors import BadInput
 from rondo.base.options import Options as BaseOptions
 from rondo.jobs.task import Site, Task, Update
+from rondo.trainers._team import Team, team_here
 from rondo.trainers.seam import Model, named, scalars
 
 RANKS = True  # it may run in several processes that torchrun started
 BUNDLE = "bundle"  # folder of the copy in the workspace
+MULTI_TRAIN, MULTI_EVALUATE = "configs/multi_gpu_train", "configs/multi_gpu_evaluate"
 NETWORKS = ("network_def", "network", "net")  # ids under which bundles keep their network
 WORKFLOWS = ("train_workflow", "eval_workflow")
 
@@ -59,7 +63,7 @@ class BundleTrainer:
     """See the module. One ``ClientAlgo`` for all rounds of this worker."""
 
     def __init__(self, options: Options, site: Site) -> None:
-        self._torch = importlib.import_module("torch")
+        self._torch, self._team = importlib.import_module("torch"), team_here()
         self._fl = importlib.import_module("monai.fl.utils.exchange_object")
         constants = importlib.import_module("monai.fl.utils.constants")
         self._diff = constants.WeightType.WEIGHT_DIFF
@@ -67,13 +71,17 @@ class BundleTrainer:
         self._epochs = options.local_epochs
         root = _copy(site)
         given = _filled(options.args, site)
-        self._algo = named(options.algo, "algo")(**given) if options.algo else _monai_algo(options, site, root)
+        self._algo = (
+            named(options.algo, "algo")(**given) if options.algo else _monai_algo(options, site, root, self._team)
+        )
         extra = constants.ExtraItems
         self._algo.initialize({extra.CLIENT_NAME: site.name, extra.APP_ROOT: str(root)})
         client = importlib.import_module("monai.fl.client")
         self._engines = isinstance(self._algo, client.MonaiAlgo)  # another one has nothing but the methods
         self._trainer: Any = self._algo.trainer if self._engines else None
         self._evaluator: Any = self._algo.evaluator if self._engines else None
+        if self._trainer is not None:
+            _see_they_train_together(self._trainer, self._team)
         self._fresh = copy.deepcopy(self._trainer.optimizer.state_dict()) if self._trainer is not None else None
         overridden = type(self._algo).evaluate is not client.ClientAlgo.evaluate
         self.evaluates = self._evaluator is not None if self._engines else overridden
@@ -84,7 +92,7 @@ class BundleTrainer:
         weights = self._weights(model, self._trainer)
         if self._trainer is not None:
             self._begin_anew(task)
-        _determined(task)
+        self._determined(task)
         self._algo.train(self._fl.ExchangeObject(weights=weights), {})
         result = self._algo.get_weights({})
         if not result.weights:
@@ -100,7 +108,7 @@ class BundleTrainer:
 
     def validate(self, model: Model, task: Task) -> tuple[float, Mapping[str, float]]:
         weights = self._weights(model, self._evaluator)
-        _determined(task)
+        self._determined(task)
         measured = self._algo.evaluate(self._fl.ExchangeObject(weights=weights), {})
         return self._count(self._evaluator) or self._iterations(measured) or 1.0, scalars(measured.metrics or {})
 
@@ -112,12 +120,16 @@ class BundleTrainer:
         trainer.state.iteration = 0
         transform: Any = getattr(getattr(trainer.data_loader, "dataset", None), "transform", None)
         if hasattr(transform, "set_random_state"):
-            transform.set_random_state(seed=task.seed % 2**32)
+            transform.set_random_state(seed=(task.seed + self._team.rank) % 2**32)
+
+    def _determined(self, task: Task) -> None:
+        importlib.import_module("monai.utils").set_determinism((task.seed + self._team.rank) % 2**32)
 
     def _weights(self, model: Model, engine: Any) -> dict[str, Any]:
         """Tensors of our own: the algorithm may keep them, and change them. Raises ``BadInput`` where they do not fit
         the engine's network, if it has one."""
-        own: Mapping[str, Any] = engine.network.state_dict() if engine is not None else {}
+        state_of: Any = importlib.import_module("monai.networks.utils").get_state_dict
+        own: Mapping[str, Any] = state_of(engine.network) if engine is not None else {}
         weights = {}
         for name in model:
             tensor = self._torch.from_numpy(np.array(model[name], order="C"))
@@ -140,10 +152,21 @@ class BundleTrainer:
         return float(len(dataset)) if hasattr(dataset, "__len__") else 0.0
 
 
-def _monai_algo(options: Options, site: Site, root: Path) -> Any:
+def _see_they_train_together(trainer: Any, team: Team) -> None:
+    """Raises ``BadInput`` where each of several processes would train a network of its own."""
+    parallel = importlib.import_module("torch.nn.parallel").DistributedDataParallel
+    if team.size > 1 and not isinstance(trainer.network, parallel):
+        hint = f"{MULTI_TRAIN}.json would put it into DistributedDataParallel; or start it with one process"
+        raise BadInput("does not say how several processes train its network", where="bundle", hint=hint)
+
+
+def _monai_algo(options: Options, site: Site, root: Path, team: Team) -> Any:
+    more_train, more_evaluate = ((MULTI_TRAIN,), (MULTI_EVALUATE,)) if team.size > 1 else ((), ())
     by = {key: _workflow(key, options, site) for key in WORKFLOWS}
-    train = [] if by["train_workflow"] else list(options.train) or _there(root, ("configs/train",))
-    evaluate = [] if by["eval_workflow"] else list(options.evaluate) or _there(root, ("configs/evaluate",))
+    train = [] if by["train_workflow"] else list(options.train) or _there(root, ("configs/train", *more_train))
+    evaluate = (
+        [] if by["eval_workflow"] else list(options.evaluate) or _there(root, ("configs/evaluate", *more_evaluate))
+    )
     if evaluate and not options.evaluate:
         evaluate = [*_there(root, ("configs/train",)), *evaluate]
     if not (train or evaluate or any(by.values())):
@@ -185,8 +208,8 @@ def _algo_class() -> Any:
 
 def _copy(site: Site) -> Path:
     """The bundle, as it came, in a folder where it may write; each process that trains together has its own."""
-    rank = os.environ.get("RANK", "0")
-    root = site.workspace / (BUNDLE if rank == "0" else f"{BUNDLE}_{rank}")
+    rank = team_here().rank
+    root = site.workspace / (f"{BUNDLE}_{rank}" if rank else BUNDLE)
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(site.code, root, symlinks=True)
     return root
@@ -208,10 +231,6 @@ def _filled(value: Any, site: Site) -> Any:
         for name, one in known.items():
             value = value.replace(f"{{{name}}}", str(one))
     return value
-
-
-def _determined(task: Task) -> None:
-    importlib.import_module("monai.utils").set_determinism(task.seed % 2**32)
 
 
 def _see_it_fits(own: Mapping[str, Any], weights: Mapping[str, Any]) -> None:
