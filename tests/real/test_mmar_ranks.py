@@ -17,6 +17,7 @@ import torch
 from rondo.jobs.job import read_job
 from rondo.jobs.task import Site, Task
 from rondo.policy.site import FILE
+from rondo.tensors.digest import file_digest
 from rondo.tensors.files import write_tensors
 from rondo.trainers import mmar, monai_bundle
 from rondo.worker.host import TaskFailed, open_worker
@@ -141,14 +142,14 @@ async def test_an_mmar_in_two_processes(bench: Bench, tmp_path: Path, quiet: Non
     make(bench.code, batch=2)
     here = Site("site-1", tmp_path / "alone", make(tmp_path / "one", batch=4))
     alone = mmar.build(mmar.Options(local_epochs=2), here)
-    model = dict(FIRST)
+    model, keep = dict(FIRST), {"folder": str(bench.folder / "run"), "run": 1, "metric": "error", "mode": "min"}
     async with open_worker(bench.spec()) as worker:
         await worker.ask(opening(bench))
         for number in range(2):
             task = Task("train", number, 5, 11, here)
             before = alone.validate(model, replace(task, kind="validate"))[1]
             update = alone.train(model, task)
-            answer = await worker.ask(bench.train(number))
+            answer = await worker.ask(bench.train(number) | {"keep": keep})
             # What was received is measured by all of them together, and trained as by one with the same batches.
             assert answer["metrics"] == pytest.approx(before)
             assert (answer["samples"], update.samples, answer["steps"], update.steps) == (12.0, 12.0, 12.0, 6.0)
@@ -161,6 +162,8 @@ async def test_an_mmar_in_two_processes(bench: Bench, tmp_path: Path, quiet: Non
             assert answer["local_metrics"] == pytest.approx(alone.validate(model, task)[1])
         best = torch.load(bench.code / "models" / "local_best_model.pt", weights_only=True)
         assert set(best["model"]) == set(FIRST)
+        collected = await worker.ask(bench.train(2, do="collect") | {"keep": keep})
+        assert file_digest(bench.out).digest == collected["digest"] and set(bench.result()) == set(FIRST)
 
         # What happens at one of them ends the task of all.
         (bench.folder / "run" / "missing").touch()

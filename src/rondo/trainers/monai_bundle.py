@@ -161,12 +161,12 @@ def _see_they_train_together(trainer: Any, team: Team) -> None:
 
 
 def _monai_algo(options: Options, site: Site, root: Path, team: Team) -> Any:
-    more_train, more_evaluate = ((MULTI_TRAIN,), (MULTI_EVALUATE,)) if team.size > 1 else ((), ())
+    several = team.size > 1
+    trains = ("configs/train", *((MULTI_TRAIN,) if several else ()))
+    evaluates = ("configs/evaluate", *((MULTI_EVALUATE,) if several else ()))
     by = {key: _workflow(key, options, site) for key in WORKFLOWS}
-    train = [] if by["train_workflow"] else list(options.train) or _there(root, ("configs/train", *more_train))
-    evaluate = (
-        [] if by["eval_workflow"] else list(options.evaluate) or _there(root, ("configs/evaluate", *more_evaluate))
-    )
+    train = [] if by["train_workflow"] else list(options.train) or _there(root, trains)
+    evaluate = [] if by["eval_workflow"] else list(options.evaluate) or _there(root, evaluates)
     if evaluate and not options.evaluate:
         evaluate = [*_there(root, ("configs/train",)), *evaluate]
     if not (train or evaluate or any(by.values())):

@@ -70,7 +70,9 @@ def collect(trainer: Any, request: Mapping[str, Any], site: Site) -> dict[str, A
     with TensorFile(Path(request["model"])) as model:
         own = trainer.local_best(model) if hasattr(trainer, "local_best") else None
         answer = hand_in(own, {**request, "keep": None}, model.layout) if own else local.collect(request)
-        return {**answer, **_left(trainer.leaves, Path(answer["path"]))} if hasattr(trainer, "leaves") else answer
+        if request.get("silent") or not hasattr(trainer, "leaves"):
+            return answer
+        return {**answer, **_left(trainer.leaves, Path(answer["path"]))}
 
 
 def _left(leaves: Callable[[Any], Any], path: Path) -> dict[str, Any]:
