@@ -43,11 +43,14 @@ class Lowers(Trainer):
         return made
 """
 
-# A trainer that waits at a gate of the test (``tests.real.gates``) where there is one for this site and round.
+# A trainer that waits at a gate of the test (``tests.real.gates``) where there is one for this site and round; and a
+# validator that needs no data.
 GATED = """
 from pathlib import Path
 
 from nvflare.apis.fl_constant import FLConstants
+from nvflare.apis.shareable import ShareableKey
+from nvflare.apis.validator import Validator
 from own import Stepper
 
 
@@ -63,6 +66,11 @@ class Gated(Stepper):
             with open(self.gates / f"{gate}.pass", "rb", buffering=0) as through:
                 through.read(1)
         return super().train(shareable, fl_ctx, abort_signal)
+
+
+class Level(Validator):
+    def validate(self, shareable, fl_ctx, abort_signal):
+        return {"level": float(shareable[ShareableKey.MODEL_WEIGHTS]["intercept_"][0])}
 """
 
 
@@ -148,7 +156,8 @@ async def classification(made: World, tmp_path: Path) -> Path:
     """T3: an MMAR for classification; without label_format in its DATASET_JSON it is refused."""
     changes = {**ALONE, **BOTH, "server servers 0 num_rounds": 1, "environment PROCESSING_TASK": "classification"}
     gated = {"path": "gated.Gated", "args": {"step": 1.0, "gates": str(tmp_path / "gates")}}
-    folder = make_own(tmp_path / "classes", {}, {**changes, "client client_trainer": gated})
+    parts = {"client client_trainer": gated, "client cross_site_validation model_validator": {"path": "gated.Level"}}
+    folder = make_own(tmp_path / "classes", {}, {**changes, **parts})
     fill(folder, {"custom/gated.py": GATED})
     with pytest.raises(BadInput, match=r"config/dataset_0\.json:1:1: label_format is missing"):
         await made.session.upload(folder)
@@ -173,10 +182,9 @@ async def second_model(made: World, folder: Path, waiting: list[Gate]) -> None:
     waiting[1].open()
     events = await made.ended(run)
     assert events[-1].kind == "run_finished", events[-1].data
-    reasons = {key: entry["why"] for key, entry in (await measured(made, run)).items()}
-    stopped, unable = "its cross-site validation was aborted", "trainer: cannot validate: it has no validate()"
-    assert {why for (site, _), why in reasons.items() if site == "a"} == {reasons["b", "a"]} == {stopped}
-    assert {reasons["b", model] for model in ("b", "FL_global_model", "best_FL_global_model")} == {unable}
+    found, stopped = await measured(made, run), "its cross-site validation was aborted"
+    assert {found[at]["why"] for at in found if "a" in at} == {stopped}
+    assert found["b", "b"]["metrics"] == found["b", "FL_global_model"]["metrics"] == {"level": 1.0}
     assert float((await tensors(made, run, 1, folder))["intercept_"]) == 1.0
     assert {name: made.pid(name) for name in pids} == pids
 
