@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from rondo.base.errors import Conflict
+from rondo.base.errors import Conflict, RondoError
 from rondo.ledger.thread import OneThread
 
 
@@ -52,6 +52,17 @@ async def test_what_nobody_waits_for_any_more_is_done_to_its_end(thread: OneThre
     assert not done.is_set()
     gate.set()
     assert await thread.run(done.is_set), "asked later, and so done later"
+
+
+async def test_what_is_asked_after_the_end_is_refused_and_not_waited_for_for_ever() -> None:
+    made, seen = OneThread("ledger"), list[int]()
+    asked = asyncio.create_task(made.run(lambda: seen.append(1)))
+    await asyncio.sleep(0)
+    made.close()
+    with pytest.raises(RondoError, match="the ledger is closed"):
+        await made.run(lambda: seen.append(2))
+    await asked
+    assert seen == [1]
 
 
 def test_an_event_loop_that_ended_meanwhile_does_not_end_the_thread(thread: OneThread) -> None:

@@ -71,8 +71,10 @@ class Ledger:
             self._put_back()
             self._engine.dispose()
 
-        await self._thread.run(close)
-        self._thread.close()
+        try:
+            await self._thread.run(close)
+        finally:
+            self._thread.close()
 
     async def do(self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``operation`` in one transaction: all of it is committed, or nothing is."""

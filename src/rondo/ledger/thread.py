@@ -13,6 +13,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from rondo.base.errors import RondoError
+
 T = TypeVar("T")
 
 _Future = asyncio.Future[Any]
@@ -25,16 +27,24 @@ class OneThread:
         self._asked: SimpleQueue[tuple[Callable[[], Any], _Future] | None] = SimpleQueue()
         self._done: deque[tuple[_Future, Any, BaseException | None]] = deque()
         self._told = False  # the loop will look, and has not yet
+        self._name = name
+        self._closed = False
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns or raises. It is done to its end also where the caller is cancelled."""
+        """What ``work`` returns or raises. It is done to its end also where the caller is cancelled.
+
+        Raises ``RondoError`` after ``close``: nobody is left to do it.
+        """
+        if self._closed:
+            raise RondoError(f"the {self._name} is closed")
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._asked.put((work, future))
         return await future
 
     def close(self) -> None:
+        self._closed = True
         self._asked.put(None)
         self._thread.join()
 
