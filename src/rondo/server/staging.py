@@ -29,6 +29,8 @@ from rondo.server.store import Store
 from rondo.wire import rondo_pb2 as pb
 from rondo.worker.looking import look_closely
 
+LOOKS = 2  # packages looked at at once: each holds one of the few threads that files move in, and maybe a worker
+
 
 class Staging:
     """The folder ``transfer``, where people look for what they have uploaded."""
@@ -37,6 +39,7 @@ class Staging:
         self._store = store
         self._rights = rights
         self._trust = trust
+        self._looks = asyncio.Semaphore(LOOKS)
 
     async def check(self, session: Session, offer: pb.Offer) -> None:
         """Refuse before a byte has moved what cannot be staged in any case, such as what its sender has not signed."""
@@ -53,7 +56,8 @@ class Staging:
     async def stage(self, session: Session, offer: pb.Offer, part: Path) -> None:
         """Unpack the package that has arrived as ``part``. Raises ``BadInput`` or ``Refused`` for what may not stay.
 
-        It goes on to its end, also where nobody waits for it any more. Nobody else waits while it is looked at.
+        It goes on to its end, also where nobody waits for it any more. While it is looked at only other packages
+        wait.
         """
         keep = self._keep_file if offer.package.plain else self._keep_job
         try:
@@ -75,19 +79,17 @@ class Staging:
         await self._store.in_folders(keep)
 
     async def _keep_job(self, session: Session, offer: pb.Offer, part: Path, staged: Path) -> None:
-        fresh = await asyncio.to_thread(unpack_beside, part, staged, partial(self._look, session.name))
+        async with self._looks:
+            fresh = await asyncio.to_thread(unpack_beside, part, staged, partial(self._look, session.name))
 
         async def keep() -> None:
-            await asyncio.to_thread(take_place, fresh, offer.file.digest, staged)
+            await asyncio.to_thread(_take_place, fresh, offer.file.digest, staged)
             await asyncio.to_thread(self._store.blobs.adopt, part, offer.file.digest)
             now, voucher = self._store.clock.now(), offer.package.voucher
             about = (offer.file.digest, offer.file.size, session.instance, now, voucher)
             await self._store.do(_stage, runs.Package(staged.name, *about))
 
-        try:
-            await self._store.in_folders(keep)
-        finally:
-            await asyncio.to_thread(shutil.rmtree, fresh.parent, ignore_errors=True)
+        await self._store.in_folders(keep)
 
     def _look(self, user: str, folder: Path) -> None:
         """Raises ``BadInput`` or ``Refused`` where what is in ``folder`` may not be staged by ``user``."""
@@ -97,6 +99,14 @@ class Staging:
         self._rights.check(user, Action.UPLOAD, facts=package_facts(folder))
         if job.client.trainer.name == TRAINER:
             _look_closely(job, folder)
+
+
+def _take_place(fresh: Path, digest: str, staged: Path) -> None:
+    """All of it in one thread: a server that stops cancels who waits, and what is moved must not be removed beside."""
+    try:
+        take_place(fresh, digest, staged)
+    finally:
+        shutil.rmtree(fresh.parent, ignore_errors=True)
 
 
 def _move(part: Path, staged: Path) -> None:
