@@ -158,6 +158,23 @@ async def test_a_full_disk_is_no_space_and_loses_only_what_did_not_fit(path: Pat
     assert await names(sqlite_url(path)) == ["late", "early"]
 
 
+# ---- an operation that raises -------------------------------------------------------------------------------------
+
+
+async def test_what_raises_leaves_nothing_and_no_transaction_open(path: Path) -> None:
+    def half(tx: Tx) -> None:
+        add_run(tx, name="half")
+        raise Conflict("not now")
+
+    async with Ledger(sqlite_url(path), SOON) as ledger:
+        with pytest.raises(Conflict, match="not now"):
+            await ledger.do(half)
+        with held(path):  # so nothing is held by the one that raised
+            pass
+        await ledger.do(add_run, name="whole")
+        assert [run.name for run in await ledger.do(runs.listed)] == ["whole"]
+
+
 # ---- files that are no ledger of ours -----------------------------------------------------------------------------
 
 

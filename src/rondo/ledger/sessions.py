@@ -50,8 +50,8 @@ def by_token(tx: Tx, token: str) -> Session | None:
 
 def present(tx: Tx, role: str = "client") -> list[Session]:
     """Sessions that count as logged in (here, or away for now), by instance name."""
-    query = select(sessions).where(sessions.c.role == role, sessions.c.state != "gone").order_by(sessions.c.instance)
-    return [Session(*row) for row in tx.execute(query)]  # by place: there may be thousands
+    query = select(sessions).where(*_PRESENT).order_by(sessions.c.instance)
+    return [Session(*row) for row in tx.execute(query, {"role": role})]  # by place: there may be thousands
 
 
 def here(tx: Tx) -> list[tuple[str, str, str, str]]:
@@ -70,8 +70,8 @@ def names(tx: Tx, role: str = "client") -> set[str]:
 
 
 def count(tx: Tx) -> int:
-    query = select(func.count()).select_from(sessions).where(sessions.c.role == "client", sessions.c.state != "gone")
-    return int(tx.execute(query).scalar_one())
+    query = select(func.count()).select_from(sessions).where(*_PRESENT)
+    return int(tx.execute(query, {"role": "client"}).scalar_one())
 
 
 def able(tx: Tx, token: str, version: str, capabilities: Sequence[str]) -> None:

@@ -38,7 +38,7 @@ class Store:
         return value
 
     async def read(self, operation: Callable[Concatenate[Tx, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """One transaction that records nothing."""
+        """One transaction of which nobody who follows events hears."""
         return await self.ledger.do(operation, *args, **kwargs)
 
     async def record(self, run: int, kind: str, data: Mapping[str, Any] | None = None) -> None:
