@@ -56,12 +56,16 @@ class Upload:
     def _reached(self) -> None:
         self._loop.call_soon_threadsafe(self.looked_at.release)
 
-    async def send(self, job: Path, name: str = "job") -> None:
+    async def send(self, job: Path, name: str = "job") -> tuple[pb.Offer, Path]:
         part = self._made.store.upload(self._lead.instance, "blake3:" + f"{len(str(job)):064x}")
         part.parent.mkdir(exist_ok=True)
         file = await asyncio.to_thread(pack, job, part)
         offer = pb.Offer(file=pb.FileRef(digest=file.digest, size=file.size), package=pb.Package(name=name))
-        await self._staging.stage(self._lead, offer, file.path)
+        await self.arrived(offer, file.path)
+        return offer, file.path
+
+    async def arrived(self, offer: pb.Offer, part: Path) -> None:
+        await self._staging.stage(self._lead, offer, part)
 
 
 async def test_other_commands_on_folders_are_answered_while_a_package_is_looked_at(tmp_path: Path, kit: Kit) -> None:
@@ -107,6 +111,17 @@ async def test_who_goes_away_while_a_package_is_looked_at_has_sent_it(tmp_path: 
             await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
         assert (await made.store.read(runs.see_staged, "job")).by == "lead@hub.org"
         assert {path.name for path in (made.store.folder / "transfer").iterdir()} == {"job", ".job.digest"}
+
+
+async def test_what_is_sent_again_while_the_first_one_is_kept_is_found_there(tmp_path: Path, kit: Kit) -> None:
+    async with house(tmp_path / "w") as made:
+        upload = Upload(made, await made.client("lead@hub.org"), kit)
+        upload.gate.set()
+        offer, part = await upload.send(write_job(tmp_path / "job"))
+        before = tree(made.store.folder / "transfer")
+        assert before and not part.exists()
+        await upload.arrived(offer, part)
+        assert tree(made.store.folder / "transfer") == before
 
 
 async def test_what_does_not_please_leaves_all_as_it_was_and_is_told_by_its_own_name(tmp_path: Path, kit: Kit) -> None:

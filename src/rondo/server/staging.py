@@ -80,7 +80,7 @@ class Staging:
 
     async def _keep_job(self, session: Session, offer: pb.Offer, part: Path, staged: Path) -> None:
         async with self._looks:
-            fresh = await asyncio.to_thread(unpack_beside, part, staged, partial(self._look, session.name))
+            fresh = await asyncio.to_thread(self._unpack, session.name, offer.file.digest, part, staged)
 
         async def keep() -> None:
             await asyncio.to_thread(_take_place, fresh, offer.file.digest, staged)
@@ -90,6 +90,11 @@ class Staging:
             await self._store.do(_stage, runs.Package(staged.name, *about))
 
         await self._store.in_folders(keep)
+
+    def _unpack(self, user: str, digest: str, part: Path, staged: Path) -> Path:
+        """Whoever lost the link sends it again: the first one may have been kept since, then it is no ``part``."""
+        archive = part if part.exists() else self._store.blobs.local(digest)
+        return unpack_beside(archive, staged, partial(self._look, user))
 
     def _look(self, user: str, folder: Path) -> None:
         """Raises ``BadInput`` or ``Refused`` where what is in ``folder`` may not be staged by ``user``."""
