@@ -24,7 +24,7 @@ async def sent(passage: Passage, folder: Path, round_number: int, counted: int |
     work = pb.Work(run=4, round=round_number, task="train", seed="s")
     if counted is not None:
         work.counted = counted
-    answer = {"path": str(update.path), "kind": "weights", "steps": 0.0, "digest": update.digest}
+    answer = {"path": str(update.path), "kind": "weights", "omitted": [], "steps": 0.0, "digest": update.digest}
     left = await passage.update(work, model.path, answer)
     assert left["kind"] == "diff"
     return str(left["digest"])
@@ -64,7 +64,7 @@ async def test_filters_of_the_site_come_last_and_are_the_sites_fault(tmp_path: P
     worker = WorkerSpec("filter", log=tmp_path / "a.log", tag="a")
     model = write_tensors(tmp_path / "cache" / "model", {"w": np.zeros(5, np.float32), "own": np.zeros(2, np.float32)})
     update = write_tensors(tmp_path / "cache" / "update", {"w": np.ones(5, np.float32), "own": np.ones(2, np.float32)})
-    answer = {"path": str(update.path), "kind": "weights", "steps": 0.0, "digest": update.digest}
+    answer = {"path": str(update.path), "kind": "weights", "omitted": [], "steps": 0.0, "digest": update.digest}
     own = (Choice(name="exclude_vars", options={"vars": ["own"]}),)
     async with open_passage(job, own, worker, "a", tmp_path, "secret") as way:
         left = await way.update(pb.Work(run=1, round=0, task="train", seed="s"), model.path, answer)
@@ -74,7 +74,10 @@ async def test_filters_of_the_site_come_last_and_are_the_sites_fault(tmp_path: P
             raise AssertionError
 
 
-SAID = {"digest": "d", "size": 3, "kind": "diff", "samples": 1.0, "steps": 0.0, "metrics": {}, "local_metrics": {}}
+SAID = {
+    "digest": "d", "size": 3, "kind": "diff", "samples": 1.0, "steps": 0.0, "metrics": {}, "local_metrics": {},
+    "omitted": [],
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("trick", ["link", "second name", "another file", "folder", "nothing"])

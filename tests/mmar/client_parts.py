@@ -25,6 +25,12 @@ class Doubled(Filter):
         return shareable
 
 
+class Less(Filter):
+    def process(self, shareable, fl_ctx):
+        del shareable[ShareableKey.MODEL_WEIGHTS]["intercept_"]
+        return shareable
+
+
 class Largest(Validator):
     def validate(self, shareable, fl_ctx, abort_signal):
         assert shareable[ShareableKey.TYPE] == ShareableValue.TYPE_WEIGHTS and not abort_signal.triggered

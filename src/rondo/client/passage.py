@@ -73,9 +73,9 @@ class Passage:
         filters, codecs = (self._crossing, {}) if local else (self._filters, self._codecs)
         answer = answer | await self._worker.ask(
             {
-                "do": "filter", "model": str(model), "update": answer["path"], "kind": answer["kind"], "omitted": [],
-                "steps": answer["steps"], "filters": filters, "codecs": list(codecs.values()),
-                "out": str(model.with_name(f"{self._instance}.filtered")),
+                "do": "filter", "model": str(model), "update": answer["path"], "kind": answer["kind"],
+                "omitted": answer["omitted"], "steps": answer["steps"], "filters": filters,
+                "codecs": list(codecs.values()), "out": str(model.with_name(f"{self._instance}.filtered")),
                 "seed": derive_seed(self._secret, work.seed, self._instance, work.round),
             }
         )  # fmt: skip
@@ -126,6 +126,7 @@ class Made(msgspec.Struct, frozen=True):
     steps: float
     metrics: dict[str, float]
     local_metrics: dict[str, float]
+    omitted: list[str]
 
 
 class Measured(msgspec.Struct, frozen=True):

@@ -157,7 +157,7 @@ class Engagement:
         claim = pb.Claim(
             run=self.run, round=work.round, task=work.task, kind=answer["kind"], samples=answer["samples"],
             steps=answer["steps"],
-            metrics=answer["metrics"], local_metrics=answer["local_metrics"], omitted=answer.get("omitted", []),
+            metrics=answer["metrics"], local_metrics=answer["local_metrics"], omitted=answer["omitted"],
             seconds=answer["seconds"],
         )  # fmt: skip
         file = FileInfo(Path(answer["path"]), answer["digest"], answer["size"])

@@ -7,7 +7,7 @@ the model file, so that nothing is copied until the trainer asks for it.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -51,7 +51,8 @@ class Update:
     ``tensors``: the new weights (``kind="weights"``) or their difference to the model received (``"diff"``), with
     the names, shapes and dtypes of that model. ``samples`` > 0 weighs this site in the mean. ``metrics`` are of
     the model *received* (model selection looks at them), ``local_metrics`` of the model trained here. ``steps``:
-    local optimiser steps, where counted.
+    local optimiser steps, where counted. ``omitted``: tensors of that model that stay at home; they are not in
+    ``tensors``, and the mean is of the sites that sent them.
     """
 
     tensors: Mapping[str, Any]
@@ -60,6 +61,7 @@ class Update:
     metrics: Mapping[str, float] = field(default_factory=dict)
     local_metrics: Mapping[str, float] = field(default_factory=dict)
     steps: float = 0.0
+    omitted: Collection[str] = ()
 
 
 def derive_seed(seed: str, *parts: str | int) -> int:

@@ -121,7 +121,7 @@ class OwnParts:
         if not self._team.first:
             return update
         filtered = self._handed_in(self.described(update), model)
-        return replace(update, tensors=filtered.tensors, kind=filtered.kind)
+        return replace(update, tensors=filtered.tensors, kind=filtered.kind, omitted=filtered.omitted)
 
     def described(self, update: Update, metric: float | None = None) -> Any:
         """An update as a Shareable."""
@@ -147,11 +147,8 @@ class OwnParts:
         if kind == "diff" and _looks_whole(arrays, model):
             self._told("weights_diff holds the weights themselves: taken as weights", CUSTOM)
             kind = "weights"
-        for name in model.keys() - arrays.keys():  # does not leave the site: it counts as unchanged
-            same = kind == "weights" or model[name].dtype == np.bool_
-            arrays[name] = np.array(model[name]) if same else np.zeros_like(model[name])
-        weight = float(steps or 1)
-        return Update(arrays, weight, kind, _metrics(meta.get(names.INITIAL_METRICS)), steps=weight)
+        weight, metrics = float(steps or 1), _metrics(meta.get(names.INITIAL_METRICS))
+        return Update(arrays, weight, kind, metrics, steps=weight, omitted=model.keys() - arrays.keys())
 
     # ---- cross-site validation
 
@@ -184,8 +181,7 @@ class OwnParts:
         self.fire(self.events.SUBMIT_LOCAL_BEST_MODEL)
         if not self._cross_outbound:
             return None
-        left = self._through(self._cross_outbound, model, "a filter of local models")
-        return {name: left[name] if name in left else np.zeros_like(model[name]) for name in model}
+        return self._through(self._cross_outbound, model, "a filter of local models")
 
 
 def _like(value: Any, model: Model, name: str, who: str) -> Any:

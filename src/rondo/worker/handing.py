@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,19 @@ def note(text: str) -> None:
         sys.stderr.write(f"[rondo] {text}\n")
 
 
-def write_tensors(tensors: Any, out: Path, *, model: Layout | None = None, where: str = "update") -> FileInfo:
+def write_tensors(
+    tensors: Any,
+    out: Path,
+    *,
+    model: Layout | None = None,
+    omitted: Collection[str] = (),
+    where: str = "update",
+) -> FileInfo:
     """Write what a trainer returned as its model; beyond it, memory holds one tensor.
 
-    ``model``: the layout it must have. float64 where the model has float32 (numpy promotes silently) is rounded
-    and noted. Raises ``BadInput`` naming the tensors that differ, hold NaN or infinity, or are no arrays.
+    ``model``: the layout it must have, less what is ``omitted``. float64 where the model has float32 (numpy promotes
+    silently) is rounded and noted. Raises ``BadInput`` naming the tensors that differ, hold NaN or infinity, or are no
+    arrays.
     """
     if not isinstance(tensors, Mapping):
         raise BadInput(f"is a {type(tensors).__name__}; it must map tensor names to arrays", where=where)
@@ -42,7 +50,7 @@ def write_tensors(tensors: Any, out: Path, *, model: Layout | None = None, where
         described.append((name, _kept(name, dtype, model), shape))
     got = parse_header(header_of(described)[PREFIX:], where)
     if model is not None:
-        require_same(model, got, where=where)
+        require_same(model, got, frozenset(omitted), where)
     with TensorWriter(out, described) as file:
         for tensor in got.tensors:
             flat = as_array(tensors[tensor.name]).reshape(-1)

@@ -47,10 +47,10 @@ def keep(request: Request, fields: Mapping[str, Any]) -> None:
         return
     file = folder / f"{stem}-{request['round']}.safetensors"
     part = file.with_name(f".{file.name}.part")
-    if fields["kind"] == "weights":
+    if fields["kind"] == "weights" and not fields["omitted"]:
         shutil.copyfile(request["out"], part)
     else:
-        _add(request, part)
+        _add(request, fields, part)
     os.replace(part, file)
     said = _Known(file.name, value, fields["samples"], fields["steps"], dict(fields["local_metrics"]))
     write_atomic(folder / f"{stem}.json", msgspec.json.encode(said))
@@ -76,8 +76,8 @@ def collect(request: Request) -> dict[str, Any]:
     shutil.copyfile(Path(about["folder"]) / known.file, out)
     file = file_digest(out)
     return {
-        "path": str(out), "digest": file.digest, "size": file.size, "kind": "weights", "samples": known.samples,
-        "steps": known.steps, "metrics": {}, "local_metrics": known.local_metrics,
+        "path": str(out), "digest": file.digest, "size": file.size, "kind": "weights", "omitted": [],
+        "samples": known.samples, "steps": known.steps, "metrics": {}, "local_metrics": known.local_metrics,
     }  # fmt: skip
 
 
@@ -92,8 +92,9 @@ def _better(value: float | None, than: float | None, mode: str) -> bool:
     return value < than if mode == "min" else value > than
 
 
-def _add(request: Request, out: Path) -> None:
-    """The model received and the difference to it, tensor by tensor, as the server would."""
+def _add(request: Request, fields: Mapping[str, Any], out: Path) -> None:
+    """The model received and what was made of it, tensor by tensor, as the server would."""
     folding, seam = importlib.import_module(_FOLDING), importlib.import_module(_AGGREGATE)
-    update = seam.Contribution("here", Path(request["out"]), "diff", 1.0, frozenset())
+    omitted = frozenset(fields["omitted"])
+    update = seam.Contribution("here", Path(request["out"]), fields["kind"], 1.0, omitted)
     folding.fold(Path(request["model"]), [update], seam.build_rule("mean", {}), out)

@@ -64,7 +64,8 @@ def validate(trainer: Any, request: Mapping[str, Any], site: Site) -> dict[str, 
 def collect(trainer: Any, request: Mapping[str, Any], site: Site) -> dict[str, Any]:
     """The answer to a "collect" request: the best model that the trainer keeps itself, else the one kept here.
 
-    A trainer that has ``leaves(model)`` says what of it leaves the site: arrays by name, or None for all of it.
+    A trainer that has ``leaves(model)`` says what of it leaves the site: arrays by name, or None for all of it. What
+    it does not name stays at home.
     """
     task_of({**request, "do": "validate"}, site)
     with TensorFile(Path(request["model"])) as model:
@@ -80,8 +81,9 @@ def _left(leaves: Callable[[Any], Any], path: Path) -> dict[str, Any]:
         changed, layout = leaves(best), best.layout
         if changed is None:
             return {}
-        file = write_tensors(changed, path, model=layout, where="the best local model")
-    return {"path": str(file.path), "digest": file.digest, "size": file.size}
+        omitted = sorted(set(layout.names()) - changed.keys())
+        file = write_tensors(changed, path, model=layout, omitted=omitted, where="the best local model")
+    return {"path": str(file.path), "digest": file.digest, "size": file.size, "omitted": omitted}
 
 
 def measured(samples: Any, metrics: Any) -> dict[str, Any]:
@@ -101,10 +103,11 @@ def hand_in(update: Update, request: Mapping[str, Any], model: Layout) -> dict[s
         "local_metrics": checked_metrics(update.local_metrics, "local_metrics"),
         "steps": checked_steps(update.steps),
         "kind": update.kind,
+        "omitted": sorted(update.omitted),
     }
     if request.get("silent"):
         return fields
-    file = write_tensors(update.tensors, Path(request["out"]), model=model)
+    file = write_tensors(update.tensors, Path(request["out"]), model=model, omitted=update.omitted)
     if request.get("keep"):
         local.keep(request, fields)
     return {"path": str(file.path), "digest": file.digest, "size": file.size, **fields}
