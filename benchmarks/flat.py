@@ -3,7 +3,8 @@
 ``python -m benchmarks.flat [--rounds 1000] [--model-mb 1] [--clients 4]`` prints one JSON line. ``samples`` has, after
 50 rounds and then at every doubling and at the end: the resident memory of each role in MiB (``anon``: without mapped
 files, which is what a program itself holds), the ledger with its log in KiB, and the median milliseconds of the rounds
-since the sample before. ``growth`` compares the last sample with the first.
+since the sample before. Memory is the median of nine rounds' ends, up to that one: at any of them chunks of the next
+round may be on their way already. ``growth`` compares the last sample with the first.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from rondo.console.session import RunEvent, log_in, outcome
 from rondo.simulator.local import SERVER, Federation, Layout, federation
 
 FIRST = 50  # rounds after which all is warm
+LOOKS = 9  # at memory for one sample, a round apart
 
 
 def points(rounds: int) -> list[int]:
@@ -31,14 +33,22 @@ def points(rounds: int) -> list[int]:
     return [*doubled, rounds]
 
 
-def sample(made: Federation, done: int, seconds: Sequence[float]) -> dict[str, Any]:
+def look(made: Federation) -> dict[str, float]:
+    """What each role holds now."""
+    found = roles(made).items()
+    resident = {role: total(pids, "VmRSS") for role, pids in found}
+    return resident | {f"{role}_anon": total(pids, "RssAnon") for role, pids in found}
+
+
+def sample(made: Federation, done: int, seconds: Sequence[float], looks: Sequence[dict[str, float]]) -> dict[str, Any]:
     """How things stand after ``done`` rounds, the last of which took ``seconds``."""
     ledger = made.workspaces[SERVER].glob("ledger.db*")
-    figures: dict[str, Any] = {"rounds": done, "round_ms": round(1000 * statistics.median(seconds), 1)}
-    for role, pids in roles(made).items():
-        figures[role] = total(pids, "VmRSS")
-        figures[f"{role}_anon"] = total(pids, "RssAnon")
-    return {**figures, "ledger_kib": sum(path.stat().st_size for path in ledger) >> 10}
+    return {
+        "rounds": done,
+        "round_ms": round(1000 * statistics.median(seconds), 1),
+        **{name: statistics.median(one[name] for one in looks) for name in looks[0]},
+        "ledger_kib": sum(path.stat().st_size for path in ledger) >> 10,
+    }
 
 
 def growth(first: dict[str, Any], last: dict[str, Any]) -> dict[str, float]:
@@ -55,14 +65,18 @@ async def measure(megabytes: float, clients: int, rounds: int, folder: Path) -> 
     async with federation(folder / "sites", layout) as made, log_in(made.admin_kit, VERSION, patience=60.0) as session:
         run = await session.submit(job)
         seconds: list[float] = []
+        looks: list[dict[str, float]] = []
         last: RunEvent | None = None
         async for event in session.watch(run):
             last = event
             if event.kind == "round_committed":
                 seconds.append(float(event.data["seconds"]))
-                if event.data["round"] + 1 in wanted:
-                    samples.append(sample(made, event.data["round"] + 1, seconds))
-                    seconds = []
+                done = event.data["round"] + 1
+                if any(point - LOOKS < done <= point for point in wanted):
+                    looks.append(look(made))
+                if done in wanted:
+                    samples.append(sample(made, done, seconds, looks))
+                    seconds, looks = [], []
         assert last is not None
         outcome(last)
     return {
