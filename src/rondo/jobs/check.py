@@ -59,11 +59,8 @@ def check_choices(job: Job) -> None:
             text = f"{choice.name} with these options needs {least} updates a round, min_clients is"
             raise BadInput(f"{text} {job.server.min_clients}", where=where, hint=f"min_clients = {least} or more")
     trainer = rooms.pick("rondo.trainers", job.client.trainer.name)
-    if job.client.processes > 1 and not getattr(trainer, "RANKS", False):
-        hint = "script, function and monai_bundle train in several"
-        raise BadInput(
-            f"{job.client.trainer.name} trains in one process", where=f"{FILE} [client] processes", hint=hint
-        )
+    if job.client.processes > 1:
+        see_it_trains_in_several(job.client.trainer.name, f"{FILE} [client] processes")
     for wanted, makes, where in (
         (job.model.trainer, "first_model", f"{FILE} [model] trainer"),
         (job.server.own_parts, "serve", f"{FILE} [server] own_parts"),
@@ -74,6 +71,13 @@ def check_choices(job: Job) -> None:
     if down and "down" not in rooms.pick("rondo.codecs", down.name).WAYS:
         hint = "a model has no next one that makes up for what this one lost: use bf16, planes or none"
         raise BadInput(f"{down.name} is for updates only", where=f"{FILE} [transfer] down", hint=hint)
+
+
+def see_it_trains_in_several(trainer: str, where: str) -> None:
+    """Raises ``BadInput`` at ``where`` for a trainer that trains in one process only."""
+    if not getattr(rooms.pick("rondo.trainers", trainer), "RANKS", False):
+        hint = f"{', '.join(rooms.names('rondo.trainers', 'RANKS'))} train in several"
+        raise BadInput(f"the trainer {trainer} trains in one process", where=where, hint=hint)
 
 
 def check_files(job: Job, folder: Path) -> None:

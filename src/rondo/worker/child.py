@@ -67,9 +67,7 @@ class Child:
     def _do(self, request: Request) -> dict[str, Any] | int:
         match request["do"]:
             case "open" if request.get("ranks", 1) > 1:
-                ranks = _lazy("ranks")
-                ranks.see_it_can(request["job"]["name"])
-                status: int = ranks.Ranks(self._channel, request["ranks"], self._code).serve(request)
+                status: int = _lazy("ranks").Ranks(self._channel, request["ranks"], self._code).serve(request)
                 return status
             case "open" if request["kind"] == "train":
                 return self._open_trainer(request)

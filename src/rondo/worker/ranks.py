@@ -25,8 +25,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rondo.base import rooms
 from rondo.base.errors import BadInput, RondoError
+from rondo.jobs.check import see_it_trains_in_several
 from rondo.worker.channel import Channel, encode, take
 from rondo.worker.failures import failed, failure
 
@@ -37,13 +37,6 @@ Request = Mapping[str, Any]
 Answer = dict[str, Any]
 
 
-def see_it_can(trainer: str) -> None:
-    """Raises ``BadInput`` for a trainer that trains in one process only."""
-    if not getattr(rooms.pick("rondo.trainers", trainer), "RANKS", False):
-        hint = "script, function, mmar and monai_bundle train in several"
-        raise BadInput(f"the trainer {trainer} trains in one process", where="gpus", hint=hint)
-
-
 class Ranks:
     """Serves the worker's requests by ``count`` processes."""
 
@@ -52,7 +45,11 @@ class Ranks:
         self._group: _Group | None = None
 
     def serve(self, opening: Request) -> int:
-        """From the request that opens the trainer to the last. Returns the exit code of the worker."""
+        """From the request that opens the trainer to the last. Returns the exit code of the worker.
+
+        Raises ``BadInput`` for a trainer that trains in one process only.
+        """
+        see_it_trains_in_several(opening["job"]["name"], "gpus")
         alone = {**opening, "ranks": 1}
         request: Request | None = alone
         while request is not None:
