@@ -1,8 +1,9 @@
 """The workers that the server has for one run: one folds and runs no user code, one runs what the job brings for it.
 
-What a job's own components make is never believed. A model of theirs is looked at like an update, by the worker that
-folds: a file of the model's layout, all of it finite; that worker writes the model. Only then they are shown it, to
-save it where they like. Their worker is started when it is first asked, lasts as long as the run, and hears of its end.
+What a job's own components make is never believed. The next model of theirs is looked at like an update, by the worker
+that folds: a file of the model's layout, all of it finite; that worker writes the model. Only then they are shown it,
+to save it where they like. Their worker writes where it is told to, and does not choose which file is taken. It is
+started when it is first asked, lasts as long as the run, and hears of its end.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ class OwnParts:
     async def load(self) -> FileInfo:
         """The model that the run begins with."""
         out = self._store.spool / f".first-{self._run.id}"
-        return _file(await self._ask("load", self._run.start_round, out=str(out)))
+        return _written(out, await self._ask("load", self._run.start_round, out=str(out)))
 
     async def sent(self, model: FileInfo, round_number: int) -> FileInfo:
         """What sites are sent of ``model`` in this round."""
         out = self._store.spool / f".sent-{self._run.id}"
         self._store.room.need(model.size, "what sites are sent")
         said = await self._ask("send", round_number, model=str(model.path), out=str(out))
-        return _file(said) if said.get("path") else model
+        return _written(out, said) if said.get("path") else model
 
     async def folded(self, worker: Worker, updates: Sequence[Contribution], request: Mapping[str, Any]) -> Folded:
         """What they make of the contributions in ``request``, which is one to fold; ``worker`` is the one that folds.
@@ -82,7 +83,8 @@ class OwnParts:
             code = folder / "mmar_server"
             spec = WorkerSpec("own", code=code, log=folder / "server_worker.log", tag="server")
             self._worker = await self._stack.enter_async_context(open_worker(spec))
-            request = {"do": "open", "kind": "own", "trainer": {"name": self._job.client.trainer.name}, "seed": seed}
+            request = {"do": "open", "kind": "own", "trainer": {"name": self._job.client.trainer.name}}
+            request["seed"] = derive_seed(self._run.seed, "server", "open")  # whatever it is asked first
             await self._worker.ask({**request, "code": str(code), "rounds": self._run.num_rounds})
         return await self._worker.ask({"do": do, "round": round_number, "seed": seed, **fields})
 
@@ -104,5 +106,5 @@ async def open_crew(store: Store, run: Run, job: Job) -> AsyncIterator[Crew]:
         yield Crew(fold, OwnParts(store, run, job, stack) if job.server.own_parts else None)
 
 
-def _file(said: Mapping[str, Any]) -> FileInfo:
-    return FileInfo(Path(said["path"]), said["digest"], said["size"])
+def _written(out: Path, said: Mapping[str, Any]) -> FileInfo:
+    return FileInfo(out, said["digest"], said["size"])

@@ -120,7 +120,7 @@ class OwnServer:
         """The next model, and the sites whose updates were accepted. Raises ``BadInput`` where there is none.
 
         ``fold`` is Clara's own aggregator: it makes a file with the next model of what it is given. Updates that
-        filters have changed lie beside ``scratch`` until then.
+        filters have changed lie beside ``scratch`` until then, under names that no file of ``fold`` has.
         """
         layout, fire, events = self._take(base), self._company.fire, self._clara.events
         self._begin(number)
@@ -166,7 +166,7 @@ class OwnServer:
             return None
         if not self._inbound or self._aggregator is not None:
             return update
-        return self._rewritten({**update, "path": f"{scratch}.{update['site']}"}, made, dtypes)
+        return self._rewritten({**update, "path": f"{scratch}.of.{update['site']}"}, made, dtypes)
 
     def _accepts(self, made: Any) -> bool:
         said = self._aggregator.accept(made, self._context)  # (accepted, aggregate now), later a single bool
