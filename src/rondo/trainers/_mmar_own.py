@@ -77,10 +77,11 @@ class OwnParts:
             self.fire(self.events.RECEIVE_GLOBAL_SHAREABLE)
             if self._inbound:
                 self._came = self._through(self._inbound, model, "an inbound filter")
+            self._task = task  # only now: after a filter that failed the round has not begun
         return self._came if self._inbound else model
 
     def _begin(self, task: Task) -> None:
-        names, self._task = self.clara.names, task
+        names = self.clara.names
         self.context.set_prop(names.CURRENT_ROUND, task.round, private=False)
         self.context.set_prop(names.TOTAL_ROUND, task.rounds)
         self.context.set_prop(names.MAX_ROUNDS, task.rounds)
@@ -154,6 +155,7 @@ class OwnParts:
 
     def crossed(self, model: Model, task: Task) -> Model:
         """Another's model as the inbound filters of cross-site validation leave it."""
+        self._task = task
         self._begin(task)
         self.fire(self.events.RECEIVE_VALIDATION_MODEL)
         return self._through(self._cross_inbound, model, "an inbound filter of cross_site_validation")
