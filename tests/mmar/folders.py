@@ -281,7 +281,8 @@ from nvflare.utils.fl_ctx_sanity_check import server_fl_ctx_sanity_check
 class Stepper(Trainer):
     def __init__(self, step, whole=False, counts=True):
         super().__init__()
-        self.step, self.whole, self.counts, self.rounds = step, whole, counts, None
+        self.step, self.whole, self.counts = step, whole, counts
+        self.local_epochs = None  # a name of Clara's trainer, on which this does not build
 
     def handle_event(self, event_type: str, fl_ctx: FLContext):
         if event_type == EventType.START_RUN:

@@ -28,6 +28,7 @@ from rondo.trainers.seam import Model, scalars
 Train = Callable[[Model, Task], tuple[Update, float | None]]
 Measure = Callable[[Model, Task], tuple[float, Mapping[str, float]]]
 
+_TRAINER, _VALIDATOR = "trainers.client_trainer.ClientTrainer", "validators.client_validator.ClientValidator"
 _NOTHING = Update({}, 1.0)  # of a process whose update nobody asks for
 
 
@@ -86,12 +87,21 @@ class OwnParts:
         self.context.set_prop(names.TOTAL_ROUND, task.rounds)
         self.context.set_prop(names.MAX_ROUNDS, task.rounds)
 
-    def lend(self, name: str, component: Any, what: Callable[[Model, Task], Any]) -> None:
-        """Give a component that builds upon this class of Clara's what the class itself would do."""
-        module, _, known = name.rpartition(".")
-        clara = getattr(importlib.import_module(f"medl.apps.fed_learn.{module}"), known)
-        if isinstance(component, clara):
-            component.run = lambda shareable: what(self.clara.weights(shareable, known)[1], self._task)
+    @property
+    def builds_upon_clara(self) -> bool:
+        """Whether the trainer of one's own is Clara's ClientTrainer, changed."""
+        return isinstance(self.trainer, _of_clara(_TRAINER))
+
+    def lend(self, measure: Measure, train: Callable[[Model, Task], Any] | None = None) -> None:
+        """Give the validator what Clara's would do, and the trainer, where they build upon Clara's classes."""
+        self._lend(_VALIDATOR, self.validator, lambda model, task: measure(model, task)[1])
+        if train is not None:
+            self._lend(_TRAINER, self.trainer, train)
+
+    def _lend(self, name: str, component: Any, what: Callable[[Model, Task], Any]) -> None:
+        if isinstance(component, _of_clara(name)):
+            short = name.rpartition(".")[2]
+            component.run = lambda shareable: what(self.clara.weights(shareable, short)[1], self._task)
 
     def _through(self, filters: list[Any], model: Model, who: str) -> Model:
         """Weights as these filters leave them; those of the model where there are none."""
@@ -153,23 +163,23 @@ class OwnParts:
 
     # ---- cross-site validation
 
-    def crossed(self, model: Model, task: Task) -> Model:
-        """Another's model as the inbound filters of cross-site validation leave it."""
+    def validate(self, model: Model, task: Task, measure: Measure) -> tuple[float, Mapping[str, float]]:
+        """What is found of another's model, behind the inbound filters of cross-site validation: by the validator of
+        one's own, else by ``measure``. Raises ``BadInput`` where it gives no metrics."""
         self._task = task
         self._begin(task)
         self.fire(self.events.RECEIVE_VALIDATION_MODEL)
-        return self._through(self._cross_inbound, model, "an inbound filter of cross_site_validation")
+        given = self._through(self._cross_inbound, model, "an inbound filter of cross_site_validation")
+        self.fire(self.events.BEFORE_VALIDATE_MODEL)
+        found = measure(given, task) if self.validator is None else self._measured(given)
+        self.fire(self.events.AFTER_VALIDATE_MODEL)
+        return found
 
-    def measured(self, model: Model) -> tuple[float, Mapping[str, float]]:
-        """What the validator of one's own says of a model; how many cases it looked at it does not say.
-
-        Raises ``BadInput`` where it gives no metrics.
-        """
+    def _measured(self, model: Model) -> tuple[float, Mapping[str, float]]:
+        """What the validator of one's own says; how many cases it looked at it does not say."""
         weights = {name: np.array(model[name]) for name in model}
         given = self.clara.shareable(self.clara.values.TYPE_WEIGHTS, weights, {})
-        self.fire(self.events.BEFORE_VALIDATE_MODEL)
         made = self.validator.validate(given, self.context, self.clara.signal())  # type: ignore[union-attr]  # there is one
-        self.fire(self.events.AFTER_VALIDATE_MODEL)
         if not self._team.first:
             return 1.0, {}
         found = made.get(self.clara.keys.METRICS, made) if isinstance(made, Mapping) else made
@@ -184,6 +194,13 @@ class OwnParts:
         if not self._cross_outbound:
             return None
         return self._through(self._cross_outbound, model, "a filter of local models")
+
+
+def _of_clara(name: str) -> type:
+    """A class of Clara Train's, as code of one's own imports it."""
+    module, _, known = name.rpartition(".")
+    found: type = getattr(importlib.import_module(f"medl.apps.fed_learn.{module}"), known)
+    return found
 
 
 def _like(value: Any, model: Model, name: str, who: str) -> Any:
@@ -219,8 +236,7 @@ class OwnTrainer:
         self._parts, self._measure = parts, measure
         self.evaluates = participates
         self._train = train
-        parts.lend("trainers.client_trainer.ClientTrainer", parts.trainer, self._as_clara)
-        parts.lend("validators.client_validator.ClientValidator", parts.validator, lambda *given: measure(*given)[1])
+        parts.lend(measure, self._as_clara)
 
     def _as_clara(self, model: Model, task: Task) -> Any:
         """What Clara's trainer returns."""
@@ -232,8 +248,7 @@ class OwnTrainer:
     def validate(self, model: Model, task: Task) -> tuple[float, Mapping[str, float]]:
         if task.round <= task.rounds:  # it does so while it trains
             return 1.0, {}
-        given = self._parts.crossed(model, task)
-        return self._parts.measured(given) if self._parts.validator is not None else self._measure(given, task)
+        return self._parts.validate(model, task, self._measure)
 
     def leaves(self, model: Model) -> Mapping[str, Any] | None:
         return self._parts.leaves(model)

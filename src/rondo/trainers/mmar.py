@@ -73,9 +73,7 @@ class MmarTrainer:
         self.evaluates = self._first is not None
         self._validating = self._validator(mmar, told)
         if parts is not None:
-            parts.lend(
-                "validators.client_validator.ClientValidator", parts.validator, lambda *given: self.measure(*given)[1]
-            )
+            parts.lend(self.measure)
         self._best = BestLocal(self._wiring, self._network, mmar.folder)
         self._memory = Memory(self._wiring, self._trainer, site.workspace)
 
@@ -155,11 +153,11 @@ class MmarTrainer:
 
     def validate(self, model: Model, task: Task) -> tuple[float, Mapping[str, float]]:
         crossing = task.round > task.rounds  # behind the last round: another's model
-        if self._parts is not None:
-            model = self._parts.crossed(model, task) if crossing else self._parts.received(model, task)
-            if crossing and self._parts.validator is not None:
-                return self._parts.measured(model)
-        return self.measure(model, task, crossing)
+        if self._parts is None:
+            return self.measure(model, task, crossing)
+        if crossing:
+            return self._parts.validate(model, task, self.measure)
+        return self.measure(self._parts.received(model, task), task, crossing)
 
     def measure(self, model: Model, task: Task, crossing: bool = True) -> tuple[float, Mapping[str, float]]:
         """Cases looked at, and metrics: as the validation config says where the model is another's, if there is one."""
@@ -227,9 +225,13 @@ def build(options: Options, site: Site) -> MmarTrainer | OwnTrainer:
     parts = OwnParts(mmar, site, told, team) if options.own else None
     if parts is None or parts.trainer is None:
         return MmarTrainer(options, site, mmar, told, parts)
-    trainer = parts.trainer
-    chosen = Options(getattr(trainer, "local_epochs", 1), getattr(trainer, "steps_aggregation", 0))
-    lent = _Lent(lambda: MmarTrainer(chosen, site, mmar, told, None))
+    trainer, as_clara = parts.trainer, parts.builds_upon_clara
+
+    def lent_trainer() -> MmarTrainer:
+        said = (getattr(trainer, "local_epochs", 1), getattr(trainer, "steps_aggregation", 0)) if as_clara else ()
+        return MmarTrainer(Options(*said), site, mmar, told, None)
+
+    lent = _Lent(lent_trainer)
     return OwnTrainer(parts, lent.train, lent.measure, participates(mmar))
 
 
