@@ -108,6 +108,11 @@ class Company:
                 one.finalize(self._context)
 
 
+def own_of(section: str, key: str, wiring: Wiring) -> list[Any]:
+    """What is of one's own in a list, or under a key of its own."""
+    return [wiring.make(one, "", "") for one in wiring.sections.listed(section, key) if not known_as(one)]
+
+
 def filters_of(components: Sequence[Component], wiring: Wiring, clara: Clara) -> list[Any]:
     """Filters as Clara's, of one's own and Rondo's; without those that do nothing."""
     found = []

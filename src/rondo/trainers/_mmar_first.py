@@ -6,7 +6,7 @@ import importlib
 from pathlib import Path
 from typing import Any
 
-from rondo.jobs.mmar import CUSTOM, SERVER, check_label_format
+from rondo.jobs.mmar import CUSTOM, SERVER, Mmar, check_label_format
 from rondo.trainers._mmar_classes import use_custom
 from rondo.trainers._mmar_place import Told, open_at
 from rondo.trainers._mmar_wiring import Wiring
@@ -18,8 +18,12 @@ def make_first(code: Path) -> Any:
     mmar = open_at(None, told, code)
     check_label_format(mmar, outside=True)
     use_custom(code / CUSTOM)
-    key = "model_persistor" if mmar.files[SERVER].get("model_persistor") else "persistor"
     wiring = Wiring(mmar, SERVER, importlib.import_module("torch").device("cpu"), told)
-    persistor = wiring.sections.single("", key)
+    persistor = wiring.sections.single("", persistor_key(mmar))
     assert persistor is not None  # the reader has seen it
     return wiring.make(persistor.args["model"], "model", "")
+
+
+def persistor_key(mmar: Mmar) -> str:
+    """Under which of its two names the server's config has the persistor."""
+    return "model_persistor" if mmar.files[SERVER].get("model_persistor") else "persistor"

@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 
 from rondo.base.errors import BadInput
-from rondo.jobs.components import Component
-from rondo.jobs.mmar import CLIENT, CUSTOM, Mmar, known_as
+from rondo.jobs.mmar import CLIENT, CUSTOM, Mmar
 from rondo.jobs.task import Site, Task, Update
-from rondo.trainers._mmar_clara import Clara, Company, as_array, filters_of
+from rondo.trainers._mmar_clara import Clara, Company, as_array, filters_of, own_of
 from rondo.trainers._mmar_place import Told
 from rondo.trainers._mmar_wiring import Wiring
 from rondo.trainers._team import Team
@@ -40,26 +39,14 @@ class OwnParts:
         self.events = self.clara.events
         self._told, self._team = told, team
         wiring = Wiring(mmar, CLIENT, importlib.import_module("torch").device("cpu"), told, team)
-        root, reading = mmar.files[CLIENT], wiring.sections.reading
-
-        def listed(section: str, key: str) -> list[Component]:
-            node = root.get(section)
-            return reading.components(node.get(key)) if node is not None else []
-
-        def own(one: Component | None) -> Any:
-            return None if one is None or known_as(one) else wiring.make(one, "", "")
-
+        listed, crossing = wiring.sections.listed, "cross_site_validation"
         self._inbound = filters_of(listed("client", "inbound_filters"), wiring, self.clara)
-        self._outbound = [own(one) for one in listed("client", "outbound_filters") if not known_as(one)]
-        crossing = "cross_site_validation"
+        self._outbound = own_of("client", "outbound_filters", wiring)
         self._cross_inbound = filters_of(listed(crossing, "inbound_filters"), wiring, self.clara)
-        self._cross_outbound = [own(one) for one in listed(crossing, "outbound_filters") if not known_as(one)]
-        fits = wiring.sections.fits_here
-        handlers = [wiring.make(one, "", "") for one in reading.components(root.get("handlers")) if fits(one)]
-        self.trainer = own(reading.read(root.table["client_trainer"]))
-        section = root.get(crossing)
-        validator = section.get("model_validator") if section is not None else None
-        self.validator = own(reading.component(validator)) if validator is not None else None
+        self._cross_outbound = own_of(crossing, "outbound_filters", wiring)
+        handlers = own_of("", "handlers", wiring)
+        self.trainer: Any = next(iter(own_of("", "client_trainer", wiring)), None)
+        self.validator: Any = next(iter(own_of(crossing, "model_validator", wiring)), None)
         self.context = self.clara.about(mmar, site.name, site.workspace, team)
         filters = (*self._inbound, *self._outbound, *self._cross_inbound, *self._cross_outbound)
         everybody = [one for one in (self.trainer, self.validator, *filters, *handlers) if one is not None]
@@ -179,7 +166,7 @@ class OwnParts:
         """What the validator of one's own says; how many cases it looked at it does not say."""
         weights = {name: np.array(model[name]) for name in model}
         given = self.clara.shareable(self.clara.values.TYPE_WEIGHTS, weights, {})
-        made = self.validator.validate(given, self.context, self.clara.signal())  # type: ignore[union-attr]  # there is one
+        made = self.validator.validate(given, self.context, self.clara.signal())
         if not self._team.first:
             return 1.0, {}
         found = made.get(self.clara.keys.METRICS, made) if isinstance(made, Mapping) else made

@@ -17,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from rondo.base.errors import BadInput
-from rondo.jobs.mmar import CUSTOM, SERVER, check_label_format, known_as
+from rondo.jobs.mmar import CUSTOM, SERVER, check_label_format
 from rondo.tensors.dtypes import from_float64, numpy_dtype, to_float64
 from rondo.tensors.files import TensorFile, write_tensors
 from rondo.tensors.layout import Layout
-from rondo.trainers._mmar_clara import Clara, Company, as_array, filters_of
+from rondo.trainers._mmar_clara import Clara, Company, as_array, filters_of, own_of
 from rondo.trainers._mmar_classes import use_custom
-from rondo.trainers._mmar_first import make_first
+from rondo.trainers._mmar_first import make_first, persistor_key
 from rondo.trainers._mmar_place import Told, open_at
 from rondo.trainers._mmar_wiring import Wiring
 
@@ -43,11 +43,11 @@ class OwnServer:
         use_custom(code / CUSTOM)
         self._wiring = Wiring(mmar, SERVER, importlib.import_module("torch").device("cpu"), self._told)
         self._aggregator, self._generator = self._own("aggregator"), self._own("shareable_generator")
-        self._persistor = self._own("model_persistor") or self._own("persistor")
+        self._persistor = self._own(persistor_key(mmar))
         listed = self._wiring.sections.listed
         self._inbound = filters_of(listed("", "inbound_filters"), self._wiring, clara)
         self._outbound = filters_of(listed("", "outbound_filters"), self._wiring, clara)
-        handlers = [self._wiring.make(one, "", "") for one in listed("", "handlers") if not known_as(one)]
+        handlers = own_of("", "handlers", self._wiring)
         self._context = clara.about(mmar, "server", code.parent)
         for key in (clara.names.TOTAL_ROUND, clara.names.MAX_ROUNDS):
             self._context.set_prop(key, rounds)
@@ -57,8 +57,7 @@ class OwnServer:
 
     def _own(self, key: str) -> Any:
         """The component under ``key``, None for one of Clara's."""
-        made = self._wiring.sections.single("", key)
-        return None if made is None or known_as(made) else self._wiring.make(made, "", "")
+        return next(iter(own_of("", key, self._wiring)), None)
 
     # ---- the model to begin with, and what sites are sent
 
