@@ -26,12 +26,10 @@ from rondo.jobs.mmar import (
     own_parts,
 )
 from rondo.jobs.placed import Placed
-from rondo.trainers._mmar_sections import NAMES
+from rondo.trainers._mmar_sections import NAMES, VALIDATING
 from rondo.trainers._mmar_wiring import LISTS, METRICS, ROLES, Wiring
 
 _NEEDED = ("model", "loss", "optimizer", "dataset", "dataloader", "trainer")
-# How a validation config is used in a federation: the model comes from elsewhere, as a checkpoint would.
-_VALIDATING = {"dont_load_ts_model": True, "dont_load_ckpt_model": True, "MMAR_CKPT": "models/model.pt"}
 
 
 def findings(folder: Path, given: Mapping[str, Any]) -> list[Finding]:
@@ -46,7 +44,7 @@ def findings(folder: Path, given: Mapping[str, Any]) -> list[Finding]:
             if wiring.sections.node("train", key) is None:
                 found.error(f"{key} is missing in train", wiring.sections.root.place)
     if mmar.validation():
-        validating = open_mmar(folder, {**_VALIDATING, **given})
+        validating = open_mmar(folder, {**VALIDATING, **given})
         _check(Wiring(validating, mmar.validation(), device, found.warn), found)
     if SERVER in mmar.files:
         _check_server(Wiring(mmar, SERVER, device, found.warn), found)

@@ -16,6 +16,9 @@ Tell = Callable[[str, Place], None]
 NAMES = ("train", "validate", "")
 """``""`` is the file itself, for configs that are one section."""
 
+VALIDATING = {"dont_load_ts_model": True, "dont_load_ckpt_model": True, "MMAR_CKPT": "models/model.pt"}
+"""How a validation config is used in a federation: the model comes from elsewhere, as a checkpoint would."""
+
 # Of several processes that train together: handlers that write or print, which one does for all; and handlers that
 # all have to have, because they change what is trained or wait for each other.
 _FOR_ALL = ("CheckpointSaver", "StatsHandler", "TensorBoardStatsHandler", "TensorBoardImageHandler")
@@ -71,6 +74,8 @@ class Sections:
             self.tell("CheckpointLoader: left out, the model comes from the server", made.place)
             return False
         rank = made.beside.get("rank")
+        if rank is not None and not str(rank).isdecimal():
+            raise BadInput(f"rank must be the number of a process, is {rank!r}", where=str(made.place))
         if self.team.size > 1 and made.short in _OF_ALL:
             if rank is not None:
                 self.tell(f"{made.short}: rank is passed over, all processes need it", made.place)

@@ -27,6 +27,7 @@ from rondo.trainers._mmar_first import make_first
 from rondo.trainers._mmar_memory import Memory
 from rondo.trainers._mmar_own import OwnParts, OwnTrainer
 from rondo.trainers._mmar_place import Told, open_at
+from rondo.trainers._mmar_sections import VALIDATING
 from rondo.trainers._mmar_server import OwnServer
 from rondo.trainers._mmar_wiring import METRICS, Wiring
 from rondo.trainers._team import reorder, team_here
@@ -37,7 +38,7 @@ RANKS = True  # it may run in several processes that torchrun started
 
 class Options(BaseOptions, frozen=True):
     """``local_epochs``: passes over the site's data in each round. ``steps_aggregation``: iterations in their place.
-    ``own``: the MMAR has a trainer, filters or handlers of its own for this client.
+    ``own``: the MMAR brings components of its own for this client, or filters of what comes in.
     """
 
     local_epochs: int = 1
@@ -117,8 +118,7 @@ class MmarTrainer:
         name = mmar.validation()
         if not participates(mmar) or not name:
             return None
-        given = {"dont_load_ts_model": True, "dont_load_ckpt_model": True, "MMAR_CKPT": "", **mmar.given}
-        wiring = Wiring(replace(mmar, given=given), name, self._wiring.device, told, self._team)
+        wiring = Wiring(replace(mmar, given={**VALIDATING, **mmar.given}), name, self._wiring.device, told, self._team)
         wiring.use("", "model", self._network)
         return wiring.need("", "evaluator")
 

@@ -69,7 +69,7 @@ class BundleTrainer:
         self._diff = constants.WeightType.WEIGHT_DIFF
         self._executed = constants.FlStatistics.NUM_EXECUTED_ITERATIONS
         self._epochs = options.local_epochs
-        root = _copy(site)
+        root = _copy(site, self._team.rank)
         given = _filled(options.args, site)
         self._algo = (
             named(options.algo, "algo")(**given) if options.algo else _monai_algo(options, site, root, self._team)
@@ -97,7 +97,8 @@ class BundleTrainer:
         result = self._algo.get_weights({})
         if not result.weights:
             raise BadInput("returned no weights", where="bundle")
-        steps = self._iterations(result)
+        # Of an engine: each process does its own, on other cases.
+        steps = self._iterations(result) * (self._team.size if self._engines else 1)
         # Copies: on a CPU the weights are those of the network that goes on being trained.
         tensors = {name: _array(value, self._torch) for name, value in result.weights.items()}
         return Update(
@@ -206,9 +207,8 @@ def _algo_class() -> Any:
     return type("MonaiAlgo", (found,), {"_set_cuda_device": lambda self: None})
 
 
-def _copy(site: Site) -> Path:
+def _copy(site: Site, rank: int) -> Path:
     """The bundle, as it came, in a folder where it may write; each process that trains together has its own."""
-    rank = team_here().rank
     root = site.workspace / (f"{BUNDLE}_{rank}" if rank else BUNDLE)
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(site.code, root, symlinks=True)

@@ -26,6 +26,7 @@ class Trainer(Protocol):
 
     It may have ``local_best(model) -> Update | None``: the best local model that it keeps itself, for cross-site
     validation, with the names of ``model``. Without it (or None) the worker has kept the best that ``train`` returned.
+    And ``leaves(model) -> Mapping | None``: what of that model leaves the site, None for all of it.
     """
 
     @property
