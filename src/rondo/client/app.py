@@ -179,7 +179,7 @@ class Client:
                 case "recall":
                     log.info("recalled: %s", order.recall.reason)
                     self._diary.note(asked_in(order.recall), "recall", f"run {order.recall.run}: {order.recall.reason}")
-                    await self._disengage()
+                    await self._disengage(order.recall.finished)
                     report = pb.Report(run=order.recall.run, stopped=pb.Stopped(reason=order.recall.reason))
                     await tell(self._channel, report, self._exchange)
                     await self._sweep()
@@ -261,11 +261,14 @@ class Client:
         task.add_done_callback(lambda _: self._changed.set())
         self._engaged = (engagement, task)
 
-    async def _disengage(self) -> None:
-        """End what is done for the run; its processes are gone when this returns."""
+    async def _disengage(self, finished: bool = False) -> None:
+        """End what is done for the run; its processes are gone when this returns. Those of a run that has ``finished``
+        may end by themselves."""
         if self._engaged:
-            self._engaged[1].cancel()
-            await asyncio.gather(self._engaged[1], return_exceptions=True)
+            engagement, task = self._engaged
+            if not (finished and await engagement.finish()):
+                task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
             self._engaged = None
 
     def _place(self) -> Place:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from rondo.base.errors import BadInput, Conflict, GaveUp, MachineFault, NotFound, Refused, RondoError, WorkerDied
@@ -28,6 +29,8 @@ from rondo.worker.host import TaskFailed, Worker, open_worker
 
 log = logging.getLogger("rondo.tasks")
 
+MOMENT = 2.0  # seconds in which the answer to what was last sent comes back, when the run is over by it
+
 
 class Engagement:
     """Taking part in one run. ``hold`` tells the waiting call what is in hand: (phase, round, task)."""
@@ -42,8 +45,9 @@ class Engagement:
         self._place = place
         self._channel = channel
         self._backoff = backoff
-        self._work: asyncio.Queue[pb.Work] = asyncio.Queue()
+        self._work: asyncio.Queue[pb.Work | None] = asyncio.Queue()  # None: there is no more
         self._ready = False
+        self._ending = asyncio.Event()
         self._telling = Telling(order.run, say)
 
     def give(self, work: pb.Work) -> None:
@@ -52,12 +56,21 @@ class Engagement:
             self._hold("working", work.round, work.task)
             self._work.put_nowait(work)
 
+    async def finish(self) -> bool:
+        """There are no more tasks. Whether the worker ends by itself: not if it has one in hand a moment later."""
+        self._work.put_nowait(None)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(MOMENT if self._ready else 0):
+                await self._ending.wait()
+        return self._ending.is_set()
+
     def _hold(self, phase: str, round_number: int = -1, task: str = "") -> None:
         self.hold = (phase, round_number, task)
         self._changed.set()
 
     async def live(self) -> None:
-        """Prepare, then work until cancelled (recalled). A worker that dies is replaced and its task tried again."""
+        """Prepare, then work until cancelled, or told to ``finish``. A worker that dies is replaced and its task tried
+        again."""
         telling = asyncio.create_task(self._telling.run())
         try:
             about = f"run {self.run} in run_{self._order.number}, package {self._order.package.digest}"
@@ -98,6 +111,8 @@ class Engagement:
                         self._hold("ready")
                     while True:
                         work = work or await self._work.get()
+                        if work is None:
+                            return self._ending.set()
                         await self._task(worker, passage, asking, work)
                         self._telling.done()
                         work, deaths = None, 0

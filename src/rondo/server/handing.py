@@ -46,7 +46,10 @@ def recall_of(tx: Tx, run: int, client: str) -> pb.Recall:
     if not over and part is not None and part.state == "validating":
         why = "the admin stopped the training of this client: cross-site validation follows"
     asked = (row.error if row and over else part.reason if part else None) or {}
-    return pb.Recall(run=run, reason=why, by=asked.get("by", ""), event=asked.get("event", ""))
+    finished = row is not None and row.state == "finished"
+    return pb.Recall(
+        run=run, reason=why, by=asked.get("by", ""), event=asked.get("event", ""), finished=finished
+    )  # fmt: skip
 
 
 def leave_of(row: Session | None, restart: bool) -> pb.Leave:

@@ -6,6 +6,7 @@ import atexit
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -102,10 +103,14 @@ class Company:
                 one.handle_event(event, self._context)
 
     def _end(self) -> None:
-        self.fire(self._events.END_RUN)
-        for one in self._members:
-            if hasattr(one, "finalize"):
-                one.finalize(self._context)
+        """Events first, then the last calls, each in order; one that fails keeps no other from its own."""
+        with ExitStack() as stack:  # last in, first out
+            for one in reversed(self._members):
+                if hasattr(one, "finalize"):
+                    stack.callback(one.finalize, self._context)
+            for one in reversed(self._members):
+                if hasattr(one, "handle_event"):
+                    stack.callback(one.handle_event, self._events.END_RUN, self._context)
 
 
 def own_of(section: str, key: str, wiring: Wiring) -> list[Any]:

@@ -157,16 +157,18 @@ class Work(_message.Message):
     def __init__(self, run: _Optional[int] = ..., round: _Optional[int] = ..., rounds: _Optional[int] = ..., task: _Optional[str] = ..., model: _Optional[_Union[FileRef, _Mapping]] = ..., seed: _Optional[str] = ..., counted: _Optional[int] = ...) -> None: ...
 
 class Recall(_message.Message):
-    __slots__ = ("run", "reason", "by", "event")
+    __slots__ = ("run", "reason", "by", "event", "finished")
     RUN_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     BY_FIELD_NUMBER: _ClassVar[int]
     EVENT_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_FIELD_NUMBER: _ClassVar[int]
     run: int
     reason: str
     by: str
     event: str
-    def __init__(self, run: _Optional[int] = ..., reason: _Optional[str] = ..., by: _Optional[str] = ..., event: _Optional[str] = ...) -> None: ...
+    finished: bool
+    def __init__(self, run: _Optional[int] = ..., reason: _Optional[str] = ..., by: _Optional[str] = ..., event: _Optional[str] = ..., finished: bool = ...) -> None: ...
 
 class Leave(_message.Message):
     __slots__ = ("reason", "restart", "by", "event")
