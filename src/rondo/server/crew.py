@@ -8,6 +8,7 @@ started when it is first asked, lasts as long as the run, and hears of its end.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -65,6 +66,8 @@ class OwnParts:
         name = f".own-{self._run.id}"
         out = self._store.spool / name
         about = {key: request[key] for key in ("base", "rule", "exclude_vars")}
+        base = await asyncio.to_thread(Path(request["base"]).stat)
+        self._store.room.need(2 * base.st_size, "what the job's own components make")
         try:
             told = await self._ask("aggregate", updates[0].round, **about, out=str(out), contributions=described)
             one = {"site": _SITE, "path": str(out), "kind": "weights", "omitted": [], "weight": 1.0}

@@ -26,7 +26,7 @@ from rondo.wire import rondo_pb2 as pb
 
 PATIENT = 7 * 86400.0  # seconds that a person may take to go on with the upload of a package
 
-_MADE = re.compile(r"\.[a-z]+-(\d+)")  # on its way into a model or into the store, by the id of the run
+_MADE = re.compile(r"\.[a-z]+-(\d+)(?:\..+)?")  # on its way into a model or into the store, by the id of the run
 _WRITING = re.compile(r"\..*\.(\d+)\.part")  # what a process writes, with its pid
 _HALF = re.compile(r"\.(?:.*\.new|\..*\.new\.\w+\.part|.*\.\d+\.part)")  # unpacked or written, until it is whole
 _MARK = re.compile(r"\.([^.].*)\.digest")  # beside an unpacked package

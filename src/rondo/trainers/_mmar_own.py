@@ -111,7 +111,7 @@ class OwnParts:
         if not self._team.first:
             return _NOTHING
         self.clara.weights(made, "the trainer")
-        return self._handed_in(made, model)
+        return self._handed_in(made, model, guess=True)
 
     def filtered(self, update: Update, model: Model) -> Update:
         """What filters of one's own make of an update that another trainer made."""
@@ -130,7 +130,8 @@ class OwnParts:
             meta[names.INITIAL_METRICS] = metric
         return self.clara.shareable(kind, {name: as_array(value) for name, value in update.tensors.items()}, meta)
 
-    def _handed_in(self, made: Any, model: Model) -> Update:
+    def _handed_in(self, made: Any, model: Model, guess: bool = False) -> Update:
+        """As an update. ``guess`` whether what is called a difference is one: of trainers that are not ours."""
         clara, names = self.clara, self.clara.names
         for one in self._outbound:
             made = one.process(made, self.context)
@@ -142,7 +143,7 @@ class OwnParts:
             self._told("no num_steps_current_round in the meta data: counted as 1", CUSTOM)
         arrays = {name: _like(value, model, name, "a filter or the trainer") for name, value in tensors.items()}
         kind: Any = "diff" if said == clara.values.TYPE_WEIGHT_DIFF else "weights"
-        if kind == "diff" and _looks_whole(arrays, model):
+        if guess and kind == "diff" and _looks_whole(arrays, model):
             self._told("weights_diff holds the weights themselves: taken as weights", CUSTOM)
             kind = "weights"
         weight, metrics = float(steps or 1), _metrics(meta.get(names.INITIAL_METRICS))

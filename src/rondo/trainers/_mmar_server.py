@@ -65,8 +65,8 @@ class OwnServer:
         """The model to begin with. Raises ``BadInput`` where the persistor gives none."""
         if self._persistor is None:
             return make_first(self._code)
-        self._loaded = True
         made = self._persistor.load(self._context)
+        self._loaded = True
         if not isinstance(made, Mapping) or not made:
             kind = "an empty model" if isinstance(made, Mapping) else type(made).__name__
             raise BadInput(f"load() of the persistor returned {kind}, no arrays by name", where=CUSTOM)
