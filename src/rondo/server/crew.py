@@ -86,9 +86,10 @@ class OwnParts:
             code = folder / "mmar_server"
             spec = WorkerSpec("own", code=code, log=folder / "server_worker.log", tag="server")
             self._worker = await self._stack.enter_async_context(open_worker(spec))
-            request = {"do": "open", "kind": "own", "trainer": {"name": self._job.client.trainer.name}}
-            request["seed"] = derive_seed(self._run.seed, "server", "open")  # whatever it is asked first
-            await self._worker.ask({**request, "code": str(code), "rounds": self._run.num_rounds})
+            request = {"do": "open", "kind": "own", "code": str(code), "rounds": self._run.num_rounds}
+            trainer = {"name": self._job.client.trainer.name}
+            opening = derive_seed(self._run.seed, "server", "open")  # whatever it is asked first
+            await self._worker.ask({**request, "trainer": trainer, "seed": opening})
         return await self._worker.ask({"do": do, "round": round_number, "seed": seed, **fields})
 
 

@@ -86,7 +86,8 @@ class OwnParts:
             self._lend(_TRAINER, self.trainer, train)
 
     def _lend(self, name: str, component: Any, what: Callable[[Model, Task], Any]) -> None:
-        if isinstance(component, _of_clara(name)):
+        clara: Any = _of_clara(name)
+        if isinstance(component, clara):
             short = name.rpartition(".")[2]
             component.run = lambda shareable: what(self.clara.weights(shareable, short)[1], self._task)
 
