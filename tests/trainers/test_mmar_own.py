@@ -42,7 +42,17 @@ async def test_a_trainer_a_filter_and_a_handler_of_ones_own(bench: Bench) -> Non
     told = [line.split("event ")[1] for line in bench.log.read_text().splitlines() if "event " in line]
     assert told == [
         f"{name} site-1"
-        for name in ("_start_run", "_receive_model", "_before_train", "_after_train", "_before_send_model", "_end_run")
+        for name in (
+            "_start_run",
+            "_before_pull_model",
+            "_after_pull_model",
+            "_receive_model",
+            "_before_train",
+            "_after_train",
+            "_before_send_model",
+            "_send_model",
+            "_end_run",
+        )
     ]
     assert "finalized" in bench.log.read_text()
 

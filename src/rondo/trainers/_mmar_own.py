@@ -8,6 +8,7 @@ processes that train together each has components of its own, and calls them; wh
 
 from __future__ import annotations
 
+import atexit
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -51,6 +52,8 @@ class OwnParts:
         filters = (*self._inbound, *self._outbound, *self._cross_inbound, *self._cross_outbound)
         everybody = [one for one in (self.trainer, self.validator, *filters, *handlers) if one is not None]
         self._company = Company(everybody, self.events, self.context)
+        self._sending = False
+        atexit.register(self._sent)  # before the company's end
         self._task: Any = None
         self._came: Model = {}
 
@@ -62,13 +65,22 @@ class OwnParts:
         """The global model as inbound filters leave it; the round begins with it, once."""
         if self._task is None or self._task.round != task.round:
             self._begin(task)
+            self.fire(self.events.BEFORE_PULL_GLOBAL_SHAREABLE)  # it was pulled before this worker was asked
+            self.fire(self.events.AFTER_PULL_GLOBAL_SHAREABLE)
             self.fire(self.events.RECEIVE_GLOBAL_SHAREABLE)
             if self._inbound:
                 self._came = self._through(self._inbound, model, "an inbound filter")
             self._task = task  # only now: after a filter that failed the round has not begun
         return self._came if self._inbound else model
 
+    def _sent(self) -> None:
+        """What was handed in is on its way: this worker is asked for more, or no more."""
+        if self._sending:
+            self._sending = False
+            self.fire(self.events.AFTER_SEND_CLIENT_SHAREABLE)
+
     def _begin(self, task: Task) -> None:
+        self._sent()
         names = self.clara.names
         self.context.set_prop(names.CURRENT_ROUND, task.round, private=False)
         self.context.set_prop(names.TOTAL_ROUND, task.rounds)
@@ -137,6 +149,7 @@ class OwnParts:
         for one in self._outbound:
             made = one.process(made, self.context)
         self.fire(self.events.BEFORE_SEND_CLIENT_SHAREABLE)
+        self._sending = True
         said, tensors = clara.weights(made, "a filter or the trainer")
         meta = made.get(clara.keys.META) or {}
         steps = meta.get(names.NUM_STEPS_CURRENT_ROUND)
