@@ -32,7 +32,7 @@ METRIC = "val_mean_dice"
 
 Settings = dict[str, Any]
 Entry = dict[str, Any]
-FULL: Settings = {"rounds": 24, "epochs": 2, "millimetres": 3, "sites": tuple(SCANNERS), "alone": True}
+FULL: Settings = {"rounds": 48, "epochs": 1, "millimetres": 3, "sites": tuple(SCANNERS), "alone": True}
 SHORT: Settings = {"rounds": 2, "epochs": 1, "millimetres": 6, "sites": ("plain", "inverted"), "alone": False}
 
 
