@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -125,12 +126,16 @@ def bench(tmp_path: Path) -> Bench:
 
 @pytest.fixture
 def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """For a trainer in this process: MONAI warns of what is not installed, and files are written where it stands."""
+    """For a trainer in this process: MONAI warns of what is not installed, files are written where it stands, and
+    Python knows no ``parts`` of another test's MMAR."""
     (tmp_path / "alone").mkdir()
     monkeypatch.chdir(tmp_path / "alone")
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if Path(entry).name != "custom"])
+    sys.modules.pop("parts", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
+    sys.modules.pop("parts", None)
 
 
 def opening(bench: Bench, ranks: int = 2) -> dict[str, Any]:

@@ -150,7 +150,7 @@ async def test_code_that_cannot_be_loaded_is_told_at_open(bench: Bench, text: st
         ("return dict(model), 1, {'auc': '0.5'}", "local_metrics['auc']: must be a number, got str"),
         ("return dict(model), 1, 0.5", "local_metrics: are a float; they must map names to numbers"),
         ("return rondo.Update(dict(model), 1, kind='delta')", "kind: must be 'weights' or 'diff', got 'delta'"),
-        ("return rondo.Update(dict(model), 1, omitted=['w'])", "update: 'w' is declared omitted but was sent"),
+        ("return rondo.Update(dict(model), 1, omitted=['w'])", "'w' is declared omitted but was sent"),
         ("return rondo.Update(dict(model), 1, steps=-2)", "steps: must be a finite number, 0 or more, got -2.0"),
         ("sys.exit()", "user code called sys.exit(None)"),
         ("raise KeyboardInterrupt", "user code raised KeyboardInterrupt"),
