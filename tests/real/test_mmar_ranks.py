@@ -130,7 +130,6 @@ def quiet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     Python knows no ``parts`` of another test's MMAR."""
     (tmp_path / "alone").mkdir()
     monkeypatch.chdir(tmp_path / "alone")
-    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if Path(entry).name != "custom"])
     sys.modules.pop("parts", None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
