@@ -335,6 +335,15 @@ class Halved(Filter):
         return shareable
 
 
+class Grumbler(FLComponent):
+    def handle_event(self, event_type, fl_ctx):
+        if event_type == EventType.END_RUN:
+            raise RuntimeError("at its end")
+
+    def finalize(self, fl_ctx):
+        raise RuntimeError("in its last call")
+
+
 class Diary(FLComponent):
     def handle_event(self, event_type, fl_ctx):
         print("event", event_type, fl_ctx.get_prop(FLConstants.CLIENT_NAME), flush=True)

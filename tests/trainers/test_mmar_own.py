@@ -17,7 +17,7 @@ from tests.worker.jobs import Bench
 ARRAYS = {"coef_": np.full((1, 3), 2.0, np.float32), "intercept_": np.ones(1, np.float32)}
 PARTS: dict[str, Any] = {
     "client client outbound_filters": [{"path": "own.Halved"}, {"name": "ExcludeVars", "args": {"exclude_vars": "z"}}],
-    "client handlers": [{"path": "own.Diary"}],
+    "client handlers": [{"path": "own.Grumbler"}, {"path": "own.Diary"}],
 }
 
 
@@ -39,7 +39,7 @@ async def test_a_trainer_a_filter_and_a_handler_of_ones_own(bench: Bench) -> Non
     assert (answer["kind"], answer["steps"], answer["samples"]) == ("diff", 5.0, 5.0)
     assert answer["metrics"] == {"initial_metrics": 0.01}
     assert all((array == (-3.0 + 1) / 2).all() for array in bench.result().values())
-    told = [line.split("event ")[1] for line in bench.log.read_text().splitlines() if "event " in line]
+    told = [line.split("| event ")[1] for line in bench.log.read_text().splitlines() if "| event " in line]
     assert told == [
         f"{name} site-1"
         for name in (
@@ -54,7 +54,8 @@ async def test_a_trainer_a_filter_and_a_handler_of_ones_own(bench: Bench) -> Non
             "_end_run",
         )
     ]
-    assert "finalized" in bench.log.read_text()
+    log = bench.log.read_text()
+    assert "finalized" in log and "at its end" in log and "in its last call" in log  # one keeps no other from its own
 
 
 async def test_weights_that_are_called_a_difference_and_no_number_of_steps(bench: Bench) -> None:

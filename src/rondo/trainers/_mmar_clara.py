@@ -6,7 +6,6 @@ import atexit
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -91,26 +90,21 @@ class Company:
     """Components of one side; every event of the run goes to each of them, in their order."""
 
     def __init__(self, members: Sequence[Any], events: Any, context: Any) -> None:
-        self._members, self._events, self._context = members, events, context
-        if members:
-            self.fire(events.START_RUN)
-            atexit.register(self._end)
+        self._members, self._context = members, context
+        self.fire(events.START_RUN)
+        # END_RUN in order, then the last calls in order: Python does last what it was told first, and tells failures.
+        for one in reversed(members):
+            if hasattr(one, "finalize"):
+                atexit.register(one.finalize, context)
+        for one in reversed(members):
+            if hasattr(one, "handle_event"):
+                atexit.register(one.handle_event, events.END_RUN, context)
 
     def fire(self, event: str) -> None:
         """Tell all of them."""
         for one in self._members:
             if hasattr(one, "handle_event"):
                 one.handle_event(event, self._context)
-
-    def _end(self) -> None:
-        """Events first, then the last calls, each in order; one that fails keeps no other from its own."""
-        with ExitStack() as stack:  # last in, first out
-            for one in reversed(self._members):
-                if hasattr(one, "finalize"):
-                    stack.callback(one.finalize, self._context)
-            for one in reversed(self._members):
-                if hasattr(one, "handle_event"):
-                    stack.callback(one.handle_event, self._events.END_RUN, self._context)
 
 
 def own_of(section: str, key: str, wiring: Wiring) -> list[Any]:
