@@ -124,6 +124,19 @@ async def test_what_is_sent_again_while_the_first_one_is_kept_is_found_there(tmp
         assert tree(made.store.folder / "transfer") == before
 
 
+async def test_a_file_that_is_sent_again_while_the_first_one_is_kept_is_there(tmp_path: Path, kit: Kit) -> None:
+    async with house(tmp_path / "w") as made:
+        lead = await made.client("lead@hub.org")
+        upload, digest = Upload(made, lead, kit), "blake3:" + 64 * "0"
+        part = made.store.upload(lead.instance, digest)
+        part.parent.mkdir()
+        part.write_text("a note")
+        package = pb.Package(name="note.txt", plain=True)
+        for _ in range(2):
+            await upload.arrived(pb.Offer(file=pb.FileRef(digest=digest, size=6), package=package), part)
+        assert (made.store.folder / "transfer" / "note.txt").read_text() == "a note" and not part.exists()
+
+
 async def test_what_does_not_please_leaves_all_as_it_was_and_is_told_by_its_own_name(tmp_path: Path, kit: Kit) -> None:
     async with house(tmp_path / "w") as made:
         upload = Upload(made, await made.client("lead@hub.org"), kit)

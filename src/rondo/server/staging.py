@@ -115,6 +115,8 @@ def _take_place(fresh: Path, digest: str, staged: Path) -> None:
 
 
 def _move(part: Path, staged: Path) -> None:
+    if staged.is_file() and not part.exists():  # sent again, its sender having lost the link while this was kept
+        return
     if staged.is_dir():
         raise BadInput(f"there is a folder {staged.name} already", hint="give the file another name")
     with disk_errors(staged, "keep the file"):
