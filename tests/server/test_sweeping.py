@@ -54,12 +54,14 @@ async def test_updates_of_rounds_that_are_over_go_and_those_that_count_stay(yard
     lost = yard.spooled("b", "adopted by nobody: the server died before its row")
     part = yard.spooled("b", "half of an update", ".part")
     made = yard.put(f"spool/.folded-{going_on}")
+    own = yard.put(f"spool/.own-{going_on}.of.a")
     decoded = yard.put(f"spool/.plain-{going_on}/a")
     left = [yard.put(f"spool/.{word}-{ended}") for word in ("folded", "first", "coded")]
+    left += [yard.put(f"spool/.own-{ended}.folded")]
     left += [yard.put(f"spool/.plain-{ended}/{client}") for client in "ab"]
     left += [yard.put("spool/..folded-7.99999999.part"), yard.put("spool/what is this")]
     assert await swept(yard) == where(yard, over, lost, part, *left)
-    assert counts.path.exists() and made.exists() and decoded.exists()
+    assert counts.path.exists() and made.exists() and own.exists() and decoded.exists()
     assert not (yard.store.spool / "b").exists(), "an empty folder"
 
 
