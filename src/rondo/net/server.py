@@ -11,7 +11,6 @@ import grpc
 import grpc.aio
 
 from rondo.base.errors import Conflict
-from rondo.base.malloc import one_arena
 from rondo.net.calls import Handlers, rpc
 from rondo.net.channel import Keys
 from rondo.net.tuning import Tuning, many_files, server_options
@@ -38,7 +37,6 @@ async def open_server(
     Whoever calls must have a certificate of the kit's authority. Raises ``Conflict`` that names a port which is
     taken, or which this user may not open.
     """
-    one_arena()
     many_files()
     server = grpc.aio.server(options=server_options(tuning or Tuning()))
     running: set[asyncio.Task[Any]] = set()
