@@ -12,7 +12,7 @@ from rondo.jobs.task import derive_seed
 from rondo.ledger import models as model_rows
 from rondo.ledger import runs as rows
 from rondo.ledger.runs import Run
-from rondo.server.crew import OwnParts
+from rondo.server.crew import OwnWorker
 from rondo.server.models import Models
 from rondo.server.recoding import recoding
 from rondo.server.store import Store
@@ -22,7 +22,7 @@ from rondo.worker.host import WorkerSpec, open_worker
 T = TypeVar("T")
 
 
-async def first_model(store: Store, run: Run, job: Job, code: Path, own: OwnParts | None) -> None:
+async def first_model(store: Store, run: Run, job: Job, code: Path, own: OwnWorker | None) -> None:
     """See that the run has the model its first round starts from; user code in ``code`` may make it, or what the job
     brings of its ``own`` for the server.
 

@@ -27,7 +27,7 @@ from rondo.worker.host import Worker, WorkerSpec, open_worker
 _SITE = "aggregator"
 
 
-class OwnParts:
+class OwnWorker:
     """The job's own components at the server. Everything raises ``TaskFailed`` from the job's code."""
 
     def __init__(self, store: Store, run: Run, job: Job, stack: AsyncExitStack) -> None:
@@ -98,7 +98,7 @@ class Crew:
     """``fold`` runs no user code; ``own`` are the job's components, where it brings any for the server."""
 
     fold: Worker
-    own: OwnParts | None
+    own: OwnWorker | None
 
 
 @asynccontextmanager
@@ -107,7 +107,7 @@ async def open_crew(store: Store, run: Run, job: Job) -> AsyncIterator[Crew]:
     log = store.run_folder(run.number) / "server_worker.log"
     async with AsyncExitStack() as stack:
         fold = await stack.enter_async_context(open_worker(WorkerSpec("fold", log=log, tag="server")))
-        yield Crew(fold, OwnParts(store, run, job, stack) if job.server.own_parts else None)
+        yield Crew(fold, OwnWorker(store, run, job, stack) if job.server.own_parts else None)
 
 
 def _written(out: Path, said: Mapping[str, Any]) -> FileInfo:

@@ -20,7 +20,7 @@ from rondo.blobs.seam import BlobStore
 from rondo.jobs.job import Job
 from rondo.ledger.rounds import Contribution
 from rondo.ledger.runs import Run
-from rondo.server.crew import OwnParts
+from rondo.server.crew import OwnWorker
 from rondo.server.store import Store
 from rondo.tensors.digest import FileInfo
 from rondo.worker.host import Worker, WorkerSpec, open_worker
@@ -44,7 +44,7 @@ class Made:
 class Recoding:
     """The codecs of one run. Without them everything stays as it is, and no worker is asked."""
 
-    def __init__(self, store: Store, run: Run, job: Job, worker: Worker | None, own: OwnParts | None = None) -> None:
+    def __init__(self, store: Store, run: Run, job: Job, worker: Worker | None, own: OwnWorker | None = None) -> None:
         self._store = store
         self._worker = worker
         self._own = own
@@ -90,7 +90,7 @@ class Recoding:
 
 
 @asynccontextmanager
-async def recoding(store: Store, run: Run, job: Job, log: Path, own: OwnParts | None) -> AsyncIterator[Recoding]:
+async def recoding(store: Store, run: Run, job: Job, log: Path, own: OwnWorker | None) -> AsyncIterator[Recoding]:
     """Before there is a worker that folds: with one of its own, where there is anything to code."""
     if job.transfer.chosen["down"] is None:
         yield Recoding(store, run, job, None, own)
